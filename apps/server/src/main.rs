@@ -1,0 +1,2 @@
+//! The `pilotdeck` binary.
+fn main() {}
