@@ -96,7 +96,9 @@ mod tests {
             match hour.as_str() {
                 "03-29T02" => MappedLocalTime::None,
                 "10-25T02" => MappedLocalTime::Ambiguous(summer, winter),
-                hour if hour < "03-29T02" || hour > "10-25T02" => MappedLocalTime::Single(winter),
+                hour if !("03-29T02".."10-25T02").contains(&hour) => {
+                    MappedLocalTime::Single(winter)
+                }
                 _ => MappedLocalTime::Single(summer),
             }
         }

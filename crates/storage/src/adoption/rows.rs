@@ -218,7 +218,7 @@ impl Page {
                 .execute(&mut *conn)
                 .await?;
         }
-        let changed = Value::from_iter(self.changed.into_iter().map(Value::Array)).to_string();
+        let changed = self.changed.into_iter().map(Value::Array).collect::<Value>().to_string();
         sqlx::query(shape.save).bind(changed).execute(&mut *conn).await?;
         Ok(())
     }
@@ -276,7 +276,7 @@ async fn texts(
             report.rewritten += 1;
             let rowid: i64 = row.try_get(0)?;
             let save =
-                new.into_iter().fold(sqlx::query(save).bind(rowid), |save, time| save.bind(time));
+                new.into_iter().fold(sqlx::query(save).bind(rowid), sqlx::query::Query::bind);
             save.execute(&mut *conn).await?;
         }
     }
