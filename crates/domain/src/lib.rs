@@ -6,7 +6,9 @@
 
 pub mod clock;
 pub mod error;
+pub mod identity;
 pub mod ids;
+pub mod ledger;
 pub mod times;
 
 pub use error::{InputCode, InvalidInput};
