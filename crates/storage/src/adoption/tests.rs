@@ -1,0 +1,1 @@
+//! Adoption as a whole, on real files.
