@@ -6,6 +6,7 @@ macro_rules! statements {
         $($(#[$meta])* const $name: &str = $sql;)*
 
         /// Every statement of this module, by name.
+        #[cfg(test)]
         pub(crate) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
     };
 }
