@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike as _, Duration, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _, Utc};
+use chrono::{
+    DateTime, Datelike as _, Duration, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _, Utc,
+};
 use serde::Serialize;
 
 use crate::{InputCode, InvalidInput};
@@ -91,7 +93,9 @@ pub fn read(raw: &str) -> Option<Reading> {
     if let Ok(time) = DateTime::parse_from_rfc3339(raw) {
         return Some(Reading::Instant(time.to_utc()));
     }
-    for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"] {
+    for format in
+        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+    {
         if let Ok(time) = NaiveDateTime::parse_from_str(raw, format) {
             return Some(Reading::Local(time));
         }
@@ -146,7 +150,14 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for raw in ["", "soon", "2026-13-01", "2026-02-30T00:00:00Z", "12026-01-01", "0000-01-01T00:00:00+23:00"] {
+        for raw in [
+            "",
+            "soon",
+            "2026-13-01",
+            "2026-02-30T00:00:00Z",
+            "12026-01-01",
+            "0000-01-01T00:00:00+23:00",
+        ] {
             assert_eq!(WireTime::parse("ts", raw).unwrap_err().code, InputCode::Time, "{raw}");
         }
     }

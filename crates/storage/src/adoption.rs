@@ -10,7 +10,6 @@
 //! off) and will commit or roll back as a whole; the copy of the file beforehand, our own migrations and the ledger
 //! line afterwards are the caller's.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "called where databases are opened"))]
 
 mod forms;
 mod legacy;
@@ -29,7 +28,7 @@ use moments::Moments;
 pub use moments::machine_time_zone;
 
 /// The newest version of the old schema, and the one that stays in the file.
-const VERSION: i64 = 4;
+pub(crate) const VERSION: i64 = 4;
 
 const USER_VERSION: &str = "PRAGMA user_version";
 const OUR_MIGRATIONS: &str =

@@ -1,0 +1,252 @@
+//! Events: what happened. They are only ever appended.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    InvalidInput, coerce,
+    digest::digest,
+    draft::{Draft, check_length, nullable},
+    ids::EventId,
+    times::WireTime,
+};
+
+/// An event in its normal form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    id: EventId,
+    ts: WireTime,
+    kind: String,
+    level: String,
+    project_id: Option<String>,
+    run_id: Option<String>,
+    agent_id: Option<String>,
+    title: Option<String>,
+    message: Option<String>,
+    document: Map<String, Value>,
+}
+
+/// What an event that the server itself writes consists of.
+pub(crate) struct Record<'a> {
+    pub(crate) id: EventId,
+    pub(crate) kind: String,
+    pub(crate) project_id: Option<&'a str>,
+    pub(crate) run_id: Option<&'a str>,
+    pub(crate) agent_id: Option<&'a str>,
+    pub(crate) title: &'a str,
+    pub(crate) message: Option<&'a str>,
+    pub(crate) data: Value,
+    pub(crate) idempotency_key: Option<&'a str>,
+}
+
+impl Event {
+    /// A new event from what a client sent. Its time is `now`, and what is unknown is dropped. Events with the same
+    /// idempotency key have the same id.
+    ///
+    /// # Errors
+    ///
+    /// [`InputCode::Id`](crate::InputCode::Id) if a chosen id is none,
+    /// [`InputCode::Invalid`](crate::InputCode::Invalid) if a structure was sent where a text belongs, or a text is
+    /// over-long.
+    pub fn create(body: Map<String, Value>, now: DateTime<Utc>) -> Result<Self, InvalidInput> {
+        let mut draft = Draft::sent(body);
+        let key = idempotency_key(&mut draft)?;
+        let id = match trimmed_id(&mut draft)? {
+            Some(id) => EventId::parse("id", &id)?,
+            None => key.as_deref().map_or_else(EventId::mint, |key| {
+                EventId::stored(format!("evt-{}", digest("event", key)))
+            }),
+        };
+        let kind = word(&mut draft, "type", "note")?;
+        let level = word(&mut draft, "level", "info")?;
+        let project_id = draft.reference("projectId")?;
+        let run_id = draft.reference("runId")?;
+        let agent_id = first(draft.reference("agentId")?, draft.reference("createdBy")?);
+        let title = draft.text("title")?;
+        let message = first(draft.text("message")?, draft.text("description")?);
+        let data = with_evidence(draft.any("data"), draft.any("evidence"));
+        let mut event = Self {
+            id,
+            ts: now.into(),
+            kind,
+            level,
+            project_id,
+            run_id,
+            agent_id,
+            title,
+            message,
+            document: Map::new(),
+        };
+        event.write(data, key.as_deref());
+        Ok(event)
+    }
+
+    /// An event of the server itself.
+    pub(crate) fn record(record: Record<'_>, now: DateTime<Utc>) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let mut event = Self {
+            id: record.id,
+            ts: now.into(),
+            kind: record.kind,
+            level: "info".to_owned(),
+            project_id: owned(record.project_id),
+            run_id: owned(record.run_id),
+            agent_id: owned(record.agent_id),
+            title: Some(record.title.to_owned()),
+            message: owned(record.message),
+            document: Map::new(),
+        };
+        event.write(record.data, record.idempotency_key);
+        event
+    }
+
+    fn write(&mut self, data: Value, idempotency_key: Option<&str>) {
+        let mut put = |field: &str, value: Value| self.document.insert(field.to_owned(), value);
+        put("id", json!(self.id));
+        put("ts", json!(self.ts));
+        put("type", json!(self.kind));
+        put("level", json!(self.level));
+        put("projectId", nullable(self.project_id.as_deref()));
+        put("runId", nullable(self.run_id.as_deref()));
+        put("agentId", nullable(self.agent_id.as_deref()));
+        put("title", nullable(self.title.as_deref()));
+        put("message", nullable(self.message.as_deref()));
+        put("data", data);
+        if let Some(key) = idempotency_key {
+            put("idempotencyKey", json!(key));
+        }
+    }
+
+    /// The same event on the timeline of `project_id`, unless it names a project itself.
+    #[must_use]
+    pub fn with_project(mut self, project_id: &str) -> Self {
+        if self.project_id.as_deref().is_none_or(str::is_empty) {
+            self.project_id = Some(project_id.to_owned());
+            self.document.insert("projectId".to_owned(), json!(project_id));
+        }
+        self
+    }
+
+    /// The same event in the run `run_id`, which it named by its session.
+    #[must_use]
+    pub fn with_run(mut self, run_id: &str) -> Self {
+        self.run_id = Some(run_id.to_owned());
+        self.document.insert("runId".to_owned(), json!(run_id));
+        self
+    }
+
+    /// The identifier.
+    #[must_use]
+    pub fn id(&self) -> &EventId {
+        &self.id
+    }
+
+    /// When it was written.
+    #[must_use]
+    pub fn ts(&self) -> &WireTime {
+        &self.ts
+    }
+
+    /// What kind of event it is, on the wire its `type`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// How much it matters.
+    #[must_use]
+    pub fn level(&self) -> &str {
+        &self.level
+    }
+
+    /// The project on whose timeline it is.
+    #[must_use]
+    pub fn project_id(&self) -> Option<&str> {
+        self.project_id.as_deref()
+    }
+
+    /// The run that it belongs to.
+    #[must_use]
+    pub fn run_id(&self) -> Option<&str> {
+        self.run_id.as_deref()
+    }
+
+    /// Who reported it.
+    #[must_use]
+    pub fn agent_id(&self) -> Option<&str> {
+        self.agent_id.as_deref()
+    }
+
+    /// Its headline.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// Its read form, which is also what is stored.
+    #[must_use]
+    pub fn document(&self) -> &Map<String, Value> {
+        &self.document
+    }
+
+    /// Its read form.
+    #[must_use]
+    pub fn into_document(self) -> Map<String, Value> {
+        self.document
+    }
+}
+
+/// The key that makes a repeated request the same request.
+pub(crate) fn idempotency_key(draft: &mut Draft) -> Result<Option<String>, InvalidInput> {
+    let key = draft.text("idempotencyKey")?.filter(|key| !key.trim().is_empty());
+    if let Some(key) = &key {
+        check_length("idempotencyKey", key)?;
+    }
+    Ok(key)
+}
+
+/// The id that a client chose, without outer spaces, unless nothing is left of it.
+pub(crate) fn trimmed_id(draft: &mut Draft) -> Result<Option<String>, InvalidInput> {
+    Ok(draft.text("id")?.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()))
+}
+
+/// The first text that says something; an empty one is kept only when there is nothing else.
+fn first(given: Option<String>, alias: Option<String>) -> Option<String> {
+    match (given, alias) {
+        (Some(given), alias) if given.is_empty() => {
+            alias.filter(|alias| !alias.is_empty()).or(Some(given))
+        }
+        (given, alias) => given.or(alias),
+    }
+}
+
+/// A word that says something, or `default`.
+fn word(draft: &mut Draft, field: &'static str, default: &str) -> Result<String, InvalidInput> {
+    let is_given = coerce::truthy(draft.peek(field));
+    let text = draft.text(field)?.filter(|_| is_given);
+    Ok(match text.as_deref().map(str::trim) {
+        None | Some("") => default.to_owned(),
+        Some(word) => word.to_owned(),
+    })
+}
+
+/// `data` with the evidence in it; what is no object is kept beside it.
+fn with_evidence(data: Value, evidence: Value) -> Value {
+    if evidence.is_null() {
+        return data;
+    }
+    match data {
+        Value::Null => json!({ "evidence": evidence }),
+        Value::Object(mut data) => {
+            data.entry("evidence").or_insert(evidence);
+            Value::Object(data)
+        }
+        raw => json!({ "raw": raw, "evidence": evidence }),
+    }
+}
