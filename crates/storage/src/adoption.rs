@@ -10,7 +10,6 @@
 //! off) and will commit or roll back as a whole; the copy of the file beforehand, our own migrations and the ledger
 //! line afterwards are the caller's.
 
-
 mod forms;
 mod legacy;
 mod moments;
@@ -193,12 +192,13 @@ pub(crate) async fn inspect(conn: &mut SqliteConnection) -> Result<Found, AdoptE
         };
     }
     legacy::check(conn, version).await?;
-    let ours: Option<i64> = sqlx::query_scalar(OUR_MIGRATIONS).fetch_optional(&mut *conn).await?;
-    Ok(if version == VERSION && ours.is_some() {
-        Found::Adopted
-    } else {
-        Found::Legacy { version }
-    })
+    let is_adopted = version == VERSION && has_our_migrations(conn).await?;
+    Ok(if is_adopted { Found::Adopted } else { Found::Legacy { version } })
+}
+
+async fn has_our_migrations(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let table: Option<i64> = sqlx::query_scalar(OUR_MIGRATIONS).fetch_optional(conn).await?;
+    Ok(table.is_some())
 }
 
 /// Makes the version-4 tables in an empty file, without any user.

@@ -280,7 +280,10 @@ pub(super) async fn upgrade(
         admin_added = add_admin(conn, now).await?;
         execute(conn, SET_VERSION).await?;
     }
-    execute(conn, INDEXES).await?;
+    // Our migrations replaced some of these; they must not come back.
+    if !super::has_our_migrations(conn).await? {
+        execute(conn, INDEXES).await?;
+    }
     Ok(admin_added)
 }
 

@@ -195,6 +195,25 @@ async fn what_the_old_server_wrote_after_an_adoption_is_adopted_too() {
 }
 
 #[tokio::test]
+async fn adopting_a_file_of_ours_again_leaves_its_schema_alone() {
+    let schema = "SELECT name || ifnull(sql, '') FROM sqlite_master ORDER BY name";
+    let mut file = File::fixture().await;
+    file.adopt().await.unwrap();
+    crate::migrations::run(&mut file.conn).await.unwrap();
+    let migrated = file.texts(schema).await;
+    file.run(
+        "INSERT INTO agent_events (id, ts, payload_json) VALUES ('late', '2026-08-01T12:00:00', '{\"id\":\"late\"}');
+         UPDATE agent_runs SET updated_at = '2026-08-01T12:00:00' WHERE rowid = (SELECT max(rowid) FROM agent_runs);",
+    )
+    .await;
+
+    let report = file.adopt().await.unwrap();
+
+    assert_eq!((report.rewritten(), report.set_aside()), (2, 0));
+    assert_eq!(file.texts(schema).await, migrated);
+}
+
+#[tokio::test]
 async fn many_rows_and_long_ones_are_adopted_page_by_page() {
     let mut file = File::old(4).await;
     file.run(
