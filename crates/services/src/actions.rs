@@ -149,7 +149,7 @@ async fn act(
     now: DateTime<Utc>,
     context: &ActionContext,
     item: ActionItem,
-) -> Result<ActionOutcome, StoreError> {
+) -> Result<ActionOutcome, Error> {
     let id = item.id.as_str().to_owned();
     if let Some(event) = tx.events().find(&id).await? {
         return repeated(tx, id, item.project_id, event).await;
@@ -181,8 +181,7 @@ async fn act(
         Err(Error::Invalid(error)) => {
             return Ok(ActionOutcome::Invalid { id: Some(id), error, item: item.raw });
         }
-        Err(Error::Store(error)) => return Err(error),
-        Err(other) => return Err(StoreError::Corrupt { table: "projects", reason: other.to_string() }),
+        Err(other) => return Err(other),
     };
     let updated_at = project.fields()?;
     let event = action_event(&item, context, &project_id, &effect, version(&updated_at), now);

@@ -84,9 +84,37 @@ pub enum Error {
         /// How long to wait.
         retry_after_seconds: u64,
     },
+    /// The database cannot do it now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
     /// The database failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+/// Why the database cannot do something now, though nothing is wrong with the request or the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// Another process holds it.
+    #[error("the database is busy; try again")]
+    Busy,
+    /// It can only be read.
+    #[error("the database is read-only: nothing can be changed until it is writable again")]
+    ReadOnly,
+    /// There is no room.
+    #[error("the disk is full: nothing can be changed until there is room")]
+    Full,
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Unavailable::Busy.into(),
+            StoreError::ReadOnly => Unavailable::ReadOnly.into(),
+            StoreError::Full => Unavailable::Full.into(),
+            other => Self::Store(other),
+        }
+    }
 }
 
 /// What the caller had seen, and what there is.

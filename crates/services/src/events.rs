@@ -16,6 +16,8 @@ pub struct Events(Store);
 /// An event, and whether this request appended it.
 #[derive(Clone, Debug)]
 pub struct AppendedEvent {
+    /// Identifies the event.
+    pub id: String,
     /// The event as it is stored.
     pub event: Document,
     /// Whether it did not exist before.
@@ -56,14 +58,14 @@ impl Events {
         let now = self.0.clock.now();
         let event = Event::create(body, now)?;
         let event = belonging(&mut tx, event).await?;
+        let id = event.id().to_string();
         let Some(document) = tx.events().append(&event).await? else {
-            let id = event.id().as_str();
-            let stored = tx.events().find(id).await?.ok_or(pilotdeck_storage::StoreError::Stale)?;
-            return Ok(AppendedEvent { event: stored, created: false });
+            let stored = tx.events().find(&id).await?.ok_or(pilotdeck_storage::StoreError::Stale)?;
+            return Ok(AppendedEvent { id, event: stored, created: false });
         };
         tx.record(&author, now, entry(Operation::EventAppended, SubjectKind::Event, &event, &document));
         tx.commit().await?;
-        Ok(AppendedEvent { event: document, created: true })
+        Ok(AppendedEvent { id, event: document, created: true })
     }
 }
 

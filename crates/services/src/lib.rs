@@ -16,7 +16,7 @@ pub mod projects;
 pub mod runs;
 pub mod usage;
 
-pub use error::{Error, Kind};
+pub use error::{Error, Kind, Stale, Unavailable};
 
 /// The most items that one request may carry: more would hold the writer for too long.
 pub const MAX_ITEMS: usize = 10_000;

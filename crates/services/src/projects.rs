@@ -149,7 +149,7 @@ impl Projects {
                 Err(invalid) => Err(invalid.into()),
             };
             match result {
-                Err(Error::Store(fatal)) => return Err(fatal.into()),
+                Err(fatal @ (Error::Store(_) | Error::Unavailable(_))) => return Err(fatal),
                 result => results.push(result),
             }
         }

@@ -27,6 +27,8 @@ pub struct RunPage {
 /// A run that was asked for, and whether this request made it.
 #[derive(Clone, Debug)]
 pub struct StartedRun {
+    /// Identifies the run.
+    pub id: String,
     /// The run as it is stored.
     pub run: Document,
     /// Whether it did not exist before.
@@ -76,12 +78,13 @@ impl Runs {
         if let Some(session) = session.as_ref().filter(|_| !id_given)
             && let Some(run) = tx.runs().find_by_identity(session).await?
         {
-            return Ok(StartedRun { run, created: false });
+            let id = run.fields()?.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            return Ok(StartedRun { id, run, created: false });
         }
         if !tx.runs().insert(&run).await? {
             let id = run.id().as_str();
             let run = tx.runs().find(id).await?.ok_or_else(|| Error::not_found(Kind::Run, id))?;
-            return Ok(StartedRun { run, created: false });
+            return Ok(StartedRun { id: id.to_owned(), run, created: false });
         }
         if let Some(session) = &session {
             tx.runs().remember(session, &run).await?;
@@ -90,7 +93,7 @@ impl Runs {
         tx.record(&author, now, entry(Operation::RunCreated, &run, Change::created(run.document())));
         usage::ingest(&mut tx, &author, now, &run).await?;
         tx.commit().await?;
-        Ok(StartedRun { run: run.document().into(), created: true })
+        Ok(StartedRun { id: run.id().to_string(), run: run.document().into(), created: true })
     }
 
     /// Changes the fields of a run that `patch` names, the run found by its id or by its client's session.

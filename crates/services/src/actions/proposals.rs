@@ -17,6 +17,8 @@ use crate::events::find_run;
 /// A proposal that was sent, and whether this request recorded it.
 #[derive(Clone, Debug)]
 pub struct RecordedProposal {
+    /// Identifies the proposal.
+    pub id: String,
     /// The event that records it.
     pub event: Document,
     /// Whether it was not recorded before.
@@ -87,12 +89,13 @@ impl Actions {
         let run_id = run.as_ref().map(|run| run.id.as_str()).or(proposal.run_ref.as_deref());
         let of_run = run.as_ref().and_then(|run| run.project_id.as_deref());
         let event = proposal.event(proposal.project_id.as_deref().or(of_run), run_id, now);
-        if let Some(event) = tx.events().find(event.id().as_str()).await? {
-            return Ok(RecordedProposal { event, created: false });
+        let id = event.id().to_string();
+        if let Some(event) = tx.events().find(&id).await? {
+            return Ok(RecordedProposal { id, event, created: false });
         }
         let event = append(&mut tx, &author, now, Operation::ProposalRecorded, &event).await?;
         tx.commit().await?;
-        Ok(RecordedProposal { event, created: true })
+        Ok(RecordedProposal { id, event, created: true })
     }
 
     /// The newest proposals that `filter` lets through, with what became of them.
