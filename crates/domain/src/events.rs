@@ -4,12 +4,14 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    InvalidInput, coerce,
-    digest::digest,
+    InputCode, InvalidInput, coerce, derived,
     draft::{Draft, check_length, nullable},
     ids::EventId,
     times::WireTime,
 };
+
+/// How the ids of events end that record what a person decided about a proposal.
+pub(crate) const DECISION: &str = ".decision";
 
 /// An event in its normal form.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,9 +54,9 @@ impl Event {
         let mut draft = Draft::sent(body);
         let key = idempotency_key(&mut draft)?;
         let id = match trimmed_id(&mut draft)? {
-            Some(id) => EventId::parse("id", &id)?,
+            Some(id) => event_id(&id)?,
             None => key.as_deref().map_or_else(EventId::mint, |key| {
-                EventId::stored(format!("evt-{}", digest("event", key)))
+                EventId::stored(derived::id("evt", "event", key))
             }),
         };
         let kind = word(&mut draft, "type", "note")?;
@@ -214,6 +216,15 @@ pub(crate) fn idempotency_key(draft: &mut Draft) -> Result<Option<String>, Inval
 /// The id that a client chose, without outer spaces, unless nothing is left of it.
 pub(crate) fn trimmed_id(draft: &mut Draft) -> Result<Option<String>, InvalidInput> {
     Ok(draft.text("id")?.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()))
+}
+
+/// The id of a new event, which must not pass for the decision of a person.
+pub(crate) fn event_id(id: &str) -> Result<EventId, InvalidInput> {
+    if id.ends_with(DECISION) {
+        let reason = format!("id must not end in {DECISION}, which marks what a person decided");
+        return Err(InvalidInput::new("id", reason).with_code(InputCode::Id));
+    }
+    EventId::parse("id", id)
 }
 
 /// The first text that says something; an empty one is kept only when there is nothing else.

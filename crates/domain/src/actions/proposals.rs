@@ -7,10 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Action, Effect, effect_data, text};
 use crate::{
-    InvalidInput, coerce,
-    digest::digest,
+    InvalidInput, coerce, derived,
     draft::Draft,
-    events::{Event, Record, idempotency_key, trimmed_id},
+    events::{DECISION, Event, Record, event_id, idempotency_key, trimmed_id},
     ids::EventId,
     projects::{ProjectPriority, ProjectStatus},
     words::words,
@@ -61,8 +60,8 @@ impl Proposal {
         let said = |text: Option<String>| text.filter(|text| !text.is_empty());
         let idempotency_key = idempotency_key(&mut draft)?;
         let id = match (trimmed_id(&mut draft)?, &idempotency_key) {
-            (Some(id), _) => EventId::parse("id", &id)?,
-            (None, Some(key)) => EventId::stored(format!("prop-{}", digest("proposal", key))),
+            (Some(id), _) => event_id(&id)?,
+            (None, Some(key)) => EventId::stored(derived::id("prop", "proposal", key)),
             (None, None) => EventId::stored(format!("prop-{}", uuid::Uuid::now_v7().simple())),
         };
         let kind = match draft.any("type") {
@@ -181,7 +180,7 @@ fn milestone(payload: &Value) -> Result<Action, InvalidInput> {
 /// The id of the event that records the decision about a proposal: one proposal is decided about once.
 #[must_use]
 pub fn decision_event_id(proposal_id: &str) -> String {
-    format!("{proposal_id}.decision")
+    format!("{proposal_id}{DECISION}")
 }
 
 /// The event that records that a proposal was accepted and done.

@@ -4,7 +4,10 @@ use serde_json::{Map, Value};
 
 use super::{Action, ActionContext, Proposal, ProposalType, flag, proposals::PENDING};
 use crate::{
-    InvalidInput, coerce, draft::Draft, events::trimmed_id, ids::ActionId,
+    InvalidInput, coerce,
+    draft::Draft,
+    events::{event_id, trimmed_id},
+    ids::ActionId,
     projects::expected_version,
 };
 
@@ -130,7 +133,9 @@ fn read_item(
     let id = trimmed_id(&mut Draft::sent(Map::from_iter([("id".to_owned(), sent_id)])))
         .map_err(|error| refused(&raw, error, None))?;
     let id = match id {
-        Some(id) => ActionId::parse("id", &id).map_err(|error| refused(&raw, error, Some(id)))?,
+        Some(id) => event_id(&id)
+            .and_then(|_| ActionId::parse("id", &id))
+            .map_err(|error| refused(&raw, error, Some(id)))?,
         None => ActionId::mint(),
     };
     // A project that is named wrongly must not become the one that the others act on.
