@@ -317,13 +317,16 @@ fn total(value: Value) -> Map<String, Value> {
         Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) => Map::new(),
     };
     let total = match fields.get("total") {
-        // Whole numbers stay whole: a float would round those above 2^53.
-        Some(Value::Number(number)) if number.is_u64() => Value::Number(number.clone()),
-        None | Some(Value::Null) => json!(0),
-        Some(value) => match coerce::amount(value) {
-            0.0 => json!(0),
-            amount => json!(amount),
-        },
+        // A number that is sound stays as it is written: as a float, whole ones above 2^53 would be rounded.
+        Some(Value::Number(number))
+            if number
+                .as_f64()
+                .is_some_and(|float| float.is_finite() && float.is_sign_positive()) =>
+        {
+            Value::Number(number.clone())
+        }
+        Some(value) if coerce::amount(value) > 0.0 => json!(coerce::amount(value)),
+        _ => json!(0),
     };
     fields.insert("total".to_owned(), total);
     fields
