@@ -47,8 +47,8 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// [`InputCode::Id`](crate::InputCode::Id) if a chosen id is none,
-    /// [`InputCode::Invalid`](crate::InputCode::Invalid) if a structure was sent where a text belongs, or a text is
+    /// [`InputCode::Id`] if a chosen id is none,
+    /// [`InputCode::Invalid`] if a structure was sent where a text belongs, or a text is
     /// over-long.
     pub fn create(body: Map<String, Value>, now: DateTime<Utc>) -> Result<Self, InvalidInput> {
         let mut draft = Draft::sent(body);
