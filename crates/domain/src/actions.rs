@@ -93,9 +93,29 @@ pub enum Action {
     UpdateMilestone {
         /// The name.
         name: String,
-        /// The fields that change: `status`, `due`, `notes`.
-        fields: Map<String, Value>,
+        /// What changes.
+        change: MilestoneChange,
     },
+}
+
+/// What becomes of a milestone; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MilestoneChange {
+    /// Where it stands: usually todo, doing, done or blocked.
+    pub status: Option<String>,
+    /// When it is due.
+    pub due: Option<String>,
+    /// What else there is to say.
+    pub notes: Option<String>,
+}
+
+impl MilestoneChange {
+    /// The fields that change.
+    fn fields(&self) -> impl Iterator<Item = (String, Value)> {
+        [("status", &self.status), ("due", &self.due), ("notes", &self.notes)]
+            .into_iter()
+            .filter_map(|(field, value)| Some((field.to_owned(), json!(value.as_deref()?))))
+    }
 }
 
 /// What an action does to one project.
@@ -189,9 +209,9 @@ impl Action {
                 json!({ "note": note, "alsoWriteToProjectNotes": to_project_notes })
             }
             Self::AddTag { tag } | Self::RemoveTag { tag } => json!({ "tag": tag }),
-            Self::UpdateMilestone { name, fields } => {
+            Self::UpdateMilestone { name, change } => {
                 let mut params = Map::from_iter([("name".to_owned(), json!(name))]);
-                params.extend(fields.clone());
+                params.extend(change.fields());
                 return params;
             }
         };
@@ -252,15 +272,16 @@ fn effect_data(action: Value, effect: &Effect, project_updated_at: &str) -> Map<
 fn text(field: &'static str, value: &Value) -> Result<String, InvalidInput> {
     let text = match value {
         Value::Null => None,
-        value => Some(
-            coerce::text(value)
-                .ok_or_else(|| InvalidInput::new(field, format!("{field} must be text")))?,
-        ),
+        value => Some(coerce::text(value).ok_or_else(|| not_text(field))?),
     };
     match text.as_deref().map(str::trim) {
         None | Some("") => Err(InvalidInput::new(field, format!("{field} must not be empty"))),
         Some(text) => Ok(text.to_owned()),
     }
+}
+
+fn not_text(field: &'static str) -> InvalidInput {
+    InvalidInput::new(field, format!("{field} must be text"))
 }
 
 fn whole(field: &'static str, value: &Value) -> Result<i128, InvalidInput> {
@@ -271,4 +292,63 @@ fn whole(field: &'static str, value: &Value) -> Result<i128, InvalidInput> {
 fn flag(field: &'static str, value: &Value) -> Result<bool, InvalidInput> {
     coerce::flag(value)
         .ok_or_else(|| InvalidInput::new(field, format!("{field} must be true or false")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arbitrary::{fields, now};
+
+    #[test]
+    fn the_event_of_an_action_holds_what_was_asked_and_what_came_of_it() {
+        let body = json!({
+            "agentId": "build", "runId": "r",
+            "actions": [{ "id": "x", "projectId": "p", "type": "bump_progress", "params": { "delta": 5, "reason": "tests" } }],
+        });
+        let ActionsBody::Actions { context, mut items, .. } =
+            ActionsBody::parse(fields(body)).unwrap()
+        else {
+            panic!("actions")
+        };
+        let item = items.remove(0).unwrap();
+        let effect = item.action.as_ref().unwrap().effect(
+            &fields(json!({ "progress": 10 })),
+            &context,
+            now(),
+        );
+
+        let event = action_event(&item, &context, "p", &effect, "v2", now());
+
+        let document = json!({
+            "id": "x", "ts": "2026-02-11T15:00:00.000000Z", "type": "action.bump_progress", "level": "info",
+            "projectId": "p", "runId": "r", "agentId": "build", "title": "bump_progress",
+            "message": "bump progress 5 -> 15%",
+            "data": {
+                "action": {
+                    "type": "bump_progress", "params": { "delta": 5, "reason": "tests" }, "recordOnly": false,
+                    "ifUpdatedAt": null,
+                },
+                "before": { "status": null, "priority": null, "progress": 10, "tags": null },
+                "after": { "status": null, "priority": null, "progress": 15, "tags": null },
+                "projectUpdatedAt": "v2",
+            },
+        });
+        assert_eq!(Value::Object(event.into_document()), document);
+    }
+
+    #[test]
+    fn an_action_reads_back_from_its_type_and_parameters() {
+        for (kind, params) in [
+            ("set_status", json!({ "status": "paused" })),
+            ("set_priority", json!({ "priority": "low" })),
+            ("set_progress", json!({ "progress": 5 })),
+            ("bump_progress", json!({ "delta": -5 })),
+            ("append_note", json!({ "note": "n", "alsoWriteToProjectNotes": true })),
+            ("add_tag", json!({ "tag": "t" })),
+            ("remove_tag", json!({ "tag": "t" })),
+        ] {
+            let action = Action::parse(kind, &fields(params.clone())).unwrap();
+            assert_eq!((action.kind().as_str(), Value::Object(action.params())), (kind, params));
+        }
+    }
 }

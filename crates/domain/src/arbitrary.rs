@@ -1,7 +1,10 @@
 //! Arbitrary input for property tests.
 
+use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value, json};
+
+use crate::times;
 
 /// Any JSON value, with many of those that a reading may stumble over.
 pub(crate) fn json() -> impl Strategy<Value = Value> {
@@ -15,10 +18,22 @@ pub(crate) fn json() -> impl Strategy<Value = Value> {
 }
 
 /// An object whose keys are often those of `known` and sometimes others.
-#[expect(dead_code)]
 pub(crate) fn object(known: &'static [&'static str]) -> impl Strategy<Value = Map<String, Value>> {
     let key = prop_oneof![4 => prop::sample::select(known).prop_map(str::to_owned), 1 => key()];
     prop::collection::vec((key, json()), 0..12).prop_map(|fields| fields.into_iter().collect())
+}
+
+/// The fields of an object.
+pub(crate) fn fields(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(fields) => fields,
+        other => panic!("{other} is no object"),
+    }
+}
+
+/// The time that tests take for now.
+pub(crate) fn now() -> DateTime<Utc> {
+    times::parse("2026-02-11T15:00:00Z").unwrap()
 }
 
 fn key() -> impl Strategy<Value = String> {

@@ -130,3 +130,118 @@ impl Capability {
         self.document
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        InputCode,
+        arbitrary::{self, fields, now},
+    };
+
+    const KNOWN: &[&str] = &[
+        "id",
+        "name",
+        "description",
+        "promptPack",
+        "skillPack",
+        "constraints",
+        "enabled",
+        "meta",
+        "createdAt",
+        "updatedAt",
+    ];
+
+    #[test]
+    fn a_capability_needs_nothing_at_all() {
+        let capability = Capability::create(fields(json!({ "extra": [1] })), now()).unwrap();
+
+        let document = json!({
+            "id": capability.id(), "name": "Capability", "description": "", "promptPack": "", "skillPack": [],
+            "constraints": [], "enabled": true, "meta": {},
+            "createdAt": "2026-02-11T15:00:00.000000Z", "updatedAt": "2026-02-11T15:00:00.000000Z", "extra": [1],
+        });
+        assert!(capability.id().as_str().starts_with("cap-"));
+        assert_eq!(Value::Object(capability.into_document()), document);
+    }
+
+    #[test]
+    fn each_field_takes_its_normal_form() {
+        for (field, sent, normal) in [
+            ("name", json!(" Reviewer "), json!("Reviewer")),
+            ("name", json!("  "), json!("Capability")),
+            ("name", json!(5), json!("5")),
+            ("description", json!([1]), json!([1])),
+            ("promptPack", json!(null), json!("")),
+            ("constraints", json!("solo"), json!(["solo"])),
+            ("skillPack", json!([1, null]), json!([1, null])),
+            ("skillPack", json!(""), json!([])),
+            ("enabled", json!("OFF"), json!(false)),
+            ("enabled", json!(0), json!(false)),
+            ("enabled", json!(2), json!(true)),
+            ("enabled", json!(null), json!(true)),
+            ("meta", json!("x"), json!({})),
+        ] {
+            let capability = Capability::create(fields(json!({ field: sent })), now()).unwrap();
+            assert_eq!(capability.document()[field], normal, "{field}: {sent}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_refused_by_name() {
+        for (field, sent, code) in [
+            ("name", json!({}), InputCode::Invalid),
+            ("skillPack", json!({ "a": 1 }), InputCode::Invalid),
+            ("createdAt", json!("soon"), InputCode::Time),
+            ("id", json!("x".repeat(256)), InputCode::Id),
+        ] {
+            let error = Capability::create(fields(json!({ field: sent })), now()).unwrap_err();
+            assert_eq!((error.field.as_ref(), error.code), (field, code), "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_merge_leaves_identity_alone_and_makes_a_new_version() {
+        let stored = Capability::create(fields(json!({ "id": "a", "skillPack": ["x"] })), now())
+            .unwrap()
+            .into_document();
+        let patch = fields(
+            json!({ "id": "b", "createdAt": "soon", "updatedAt": "soon", "enabled": "no", "name": null }),
+        );
+
+        let capability = Capability::merged(&stored, patch, now()).unwrap();
+
+        assert_eq!(
+            (capability.id().as_str(), capability.name(), capability.enabled()),
+            ("a", "Capability", false)
+        );
+        assert_eq!(capability.document()["skillPack"], json!(["x"]));
+        assert_eq!(capability.updated_at().as_str(), "2026-02-11T15:00:00.000001Z");
+    }
+
+    proptest! {
+        #[test]
+        fn normalizing_twice_changes_nothing(body in arbitrary::object(KNOWN)) {
+            if let Ok(capability) = Capability::create(body, now()) {
+                let document = capability.document().clone();
+                prop_assert_eq!(&Capability::create(document.clone(), now()).unwrap(), &capability);
+                let mut touched = Capability::merged(&document, Map::new(), now()).unwrap().into_document();
+                touched.insert("updatedAt".to_owned(), document["updatedAt"].clone());
+                prop_assert_eq!(touched, document);
+            }
+        }
+
+        #[test]
+        fn every_row_takes_a_patch_that_is_sound(stored in arbitrary::object(KNOWN)) {
+            let capability = Capability::merged(&stored, fields(json!({ "enabled": "off", "x": 1 })), now()).unwrap();
+            prop_assert!(!capability.enabled() && !capability.name().is_empty());
+        }
+
+        #[test]
+        fn every_patch_is_merged_or_refused(stored in arbitrary::object(KNOWN), patch in arbitrary::object(KNOWN)) {
+            let _ = Capability::merged(&stored, patch, now());
+        }
+    }
+}

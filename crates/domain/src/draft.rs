@@ -214,14 +214,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::InputCode;
-
-    fn fields(value: Value) -> Map<String, Value> {
-        match value {
-            Value::Object(fields) => fields,
-            _ => panic!("an object"),
-        }
-    }
+    use crate::{InputCode, arbitrary::fields};
 
     #[test]
     fn what_is_stored_is_taken_as_it_is_and_what_is_sent_is_judged() {

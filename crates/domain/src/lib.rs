@@ -10,7 +10,7 @@ mod arbitrary;
 pub mod capabilities;
 pub mod clock;
 pub mod coerce;
-mod digest;
+mod derived;
 mod draft;
 pub mod error;
 pub mod events;

@@ -143,3 +143,126 @@ impl Profile {
         self.document
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        InputCode,
+        arbitrary::{self, fields, now},
+    };
+
+    const KNOWN: &[&str] = &[
+        "id",
+        "name",
+        "role",
+        "description",
+        "styleTags",
+        "skills",
+        "outputMode",
+        "writebackPolicy",
+        "permissions",
+        "enabled",
+        "meta",
+        "createdAt",
+        "updatedAt",
+    ];
+
+    #[test]
+    fn a_profile_needs_nothing_at_all() {
+        let profile = Profile::create(fields(json!({ "extra": [1] })), now()).unwrap();
+
+        let document = json!({
+            "id": profile.id(), "name": "Agent", "role": "general", "description": "", "styleTags": [], "skills": [],
+            "outputMode": "concise", "writebackPolicy": "minimal", "permissions": {}, "enabled": true, "meta": {},
+            "createdAt": "2026-02-11T15:00:00.000000Z", "updatedAt": "2026-02-11T15:00:00.000000Z", "extra": [1],
+        });
+        assert!(profile.id().as_str().starts_with("agent-"));
+        assert_eq!(Value::Object(profile.into_document()), document);
+    }
+
+    #[test]
+    fn each_field_takes_its_normal_form() {
+        for (field, sent, normal) in [
+            ("name", json!(" Reviewer "), json!("Reviewer")),
+            ("name", json!("  "), json!("Agent")),
+            ("name", json!(5), json!("5")),
+            ("role", json!(5), json!("5")),
+            ("role", json!(""), json!("")),
+            ("description", json!([1]), json!([1])),
+            ("outputMode", json!("verbose"), json!("verbose")),
+            ("styleTags", json!("solo"), json!(["solo"])),
+            ("skills", json!([1, null]), json!([1, null])),
+            ("skills", json!(""), json!([])),
+            ("permissions", json!([1]), json!({})),
+            ("permissions", json!({ "shell": "no" }), json!({ "shell": "no" })),
+            ("enabled", json!("OFF"), json!(false)),
+            ("enabled", json!(0), json!(false)),
+            ("enabled", json!(2), json!(true)),
+            ("enabled", json!(null), json!(true)),
+            ("meta", json!("x"), json!({})),
+        ] {
+            let profile = Profile::create(fields(json!({ field: sent })), now()).unwrap();
+            assert_eq!(profile.document()[field], normal, "{field}: {sent}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_refused_by_name() {
+        for (field, sent, code) in [
+            ("name", json!({}), InputCode::Invalid),
+            ("role", json!([1]), InputCode::Invalid),
+            ("skills", json!({ "a": 1 }), InputCode::Invalid),
+            ("createdAt", json!("soon"), InputCode::Time),
+            ("id", json!("x".repeat(256)), InputCode::Id),
+        ] {
+            let error = Profile::create(fields(json!({ field: sent })), now()).unwrap_err();
+            assert_eq!((error.field.as_ref(), error.code), (field, code), "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_merge_leaves_identity_alone_and_makes_a_new_version() {
+        let stored = Profile::create(fields(json!({ "id": "a", "skills": ["x"] })), now())
+            .unwrap()
+            .into_document();
+        let patch = fields(
+            json!({ "id": "b", "createdAt": "soon", "updatedAt": "soon", "enabled": "no", "name": null }),
+        );
+
+        let profile = Profile::merged(&stored, patch, now()).unwrap();
+
+        assert_eq!(
+            (profile.id().as_str(), profile.name(), profile.enabled()),
+            ("a", "Agent", false)
+        );
+        assert_eq!(profile.document()["skills"], json!(["x"]));
+        assert_eq!(profile.updated_at().as_str(), "2026-02-11T15:00:00.000001Z");
+    }
+
+    proptest! {
+        #[test]
+        fn normalizing_twice_changes_nothing(body in arbitrary::object(KNOWN)) {
+            if let Ok(profile) = Profile::create(body, now()) {
+                let document = profile.document().clone();
+                prop_assert_eq!(&Profile::create(document.clone(), now()).unwrap(), &profile);
+                let mut touched = Profile::merged(&document, Map::new(), now()).unwrap().into_document();
+                touched.insert("updatedAt".to_owned(), document["updatedAt"].clone());
+                prop_assert_eq!(touched, document);
+            }
+        }
+
+        #[test]
+        fn every_row_takes_a_patch_that_is_sound(stored in arbitrary::object(KNOWN)) {
+            let profile = Profile::merged(&stored, fields(json!({ "enabled": "off", "x": 1 })), now()).unwrap();
+            prop_assert!(!profile.enabled() && !profile.name().is_empty());
+        }
+
+        #[test]
+        fn every_patch_is_merged_or_refused(stored in arbitrary::object(KNOWN), patch in arbitrary::object(KNOWN)) {
+            let _ = Profile::merged(&stored, patch, now());
+        }
+    }
+}

@@ -317,13 +317,16 @@ fn total(value: Value) -> Map<String, Value> {
         Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) => Map::new(),
     };
     let total = match fields.get("total") {
-        // Whole numbers stay whole: a float would round those above 2^53.
-        Some(Value::Number(number)) if number.is_u64() => Value::Number(number.clone()),
-        None | Some(Value::Null) => json!(0),
-        Some(value) => match coerce::amount(value) {
-            0.0 => json!(0),
-            amount => json!(amount),
-        },
+        // A number that is sound stays as it is written: as a float, whole ones above 2^53 would be rounded.
+        Some(Value::Number(number))
+            if number
+                .as_f64()
+                .is_some_and(|float| float.is_finite() && float.is_sign_positive()) =>
+        {
+            Value::Number(number.clone())
+        }
+        Some(value) if coerce::amount(value) > 0.0 => json!(coerce::amount(value)),
+        _ => json!(0),
     };
     fields.insert("total".to_owned(), total);
     fields
@@ -337,5 +340,349 @@ fn budget(value: &Value) -> f64 {
             .find(|value| !value.is_null())
             .map_or(0.0, coerce::amount),
         value => coerce::amount(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Duration;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::arbitrary::{self, fields, now};
+
+    const KNOWN: &[&str] = &[
+        "id",
+        "name",
+        "status",
+        "priority",
+        "category",
+        "progress",
+        "description",
+        "notes",
+        "tags",
+        "cost",
+        "revenue",
+        "budget",
+        "actualCost",
+        "actual_cost",
+        "createdAt",
+        "updatedAt",
+        "ifUpdatedAt",
+    ];
+
+    fn created(mut body: Value) -> Project {
+        body["name"] = json!("Apollo");
+        Project::create(fields(body), now()).unwrap()
+    }
+
+    fn patched(stored: Value, patch: Value) -> Result<Map<String, Value>, InvalidInput> {
+        Project::merged(&fields(stored), fields(patch), now()).map(Project::into_document)
+    }
+
+    #[test]
+    fn a_project_needs_no_more_than_a_name() {
+        let project =
+            Project::create(fields(json!({ "name": "Apollo", "github": "g" })), now()).unwrap();
+
+        let document = json!({
+            "id": project.id(), "name": "Apollo", "status": "planning", "priority": "medium", "category": null,
+            "progress": 0, "description": "", "notes": "", "tags": [], "cost": { "total": 0 }, "revenue": { "total": 0 },
+            "budget": 0.0, "actualCost": 0.0, "createdAt": "2026-02-11T15:00:00.000000Z",
+            "updatedAt": "2026-02-11T15:00:00.000000Z", "github": "g",
+        });
+        assert!(project.id().as_str().starts_with("proj-"));
+        assert_eq!(Value::Object(project.into_document()), document);
+    }
+
+    #[test]
+    fn each_field_takes_its_normal_form() {
+        for (field, sent, normal) in [
+            ("name", json!("Apollo"), json!("Apollo")),
+            ("status", json!("shelved"), json!("shelved")),
+            ("status", json!(""), json!("planning")),
+            ("status", json!(5), json!("planning")),
+            ("status", json!(null), json!("planning")),
+            ("priority", json!("p0"), json!("p0")),
+            ("priority", json!([]), json!("medium")),
+            ("category", json!(5), json!("5")),
+            ("category", json!(true), json!("True")),
+            ("category", json!(""), json!("")),
+            ("category", json!(null), json!(null)),
+            ("progress", json!("50"), json!(50)),
+            ("progress", json!(50.9), json!(50)),
+            ("progress", json!(true), json!(1)),
+            ("progress", json!(150), json!(100)),
+            ("progress", json!(-5), json!(0)),
+            ("progress", json!("50.9"), json!(0)),
+            ("progress", json!(null), json!(0)),
+            ("description", json!(null), json!("")),
+            ("description", json!({ "a": 1 }), json!({ "a": 1 })),
+            ("notes", json!(5), json!(5)),
+            (
+                "tags",
+                json!([" a ", "", "a", 5, null, true]),
+                json!(["a", "a", "5", "None", "True"]),
+            ),
+            ("tags", json!(" a "), json!(["a"])),
+            ("tags", json!(5), json!(["5"])),
+            ("tags", json!("  "), json!([])),
+            ("tags", json!(null), json!([])),
+            ("cost", json!(null), json!({ "total": 0 })),
+            ("cost", json!(12.5), json!({ "total": 12.5 })),
+            ("cost", json!(-3), json!({ "total": 0 })),
+            ("cost", json!("12"), json!({ "total": 0 })),
+            ("cost", json!([1]), json!({ "total": 0 })),
+            ("cost", json!(true), json!({ "total": 0 })),
+            ("cost", json!({ "people": 7 }), json!({ "people": 7, "total": 0 })),
+            ("cost", json!({ "total": "12.5" }), json!({ "total": 12.5 })),
+            ("cost", json!({ "total": "nan" }), json!({ "total": 0 })),
+            ("cost", json!({ "total": -1, "x": null }), json!({ "total": 0, "x": null })),
+            (
+                "cost",
+                json!({ "total": 9_007_199_254_740_993_u64 }),
+                json!({ "total": 9_007_199_254_740_993_u64 }),
+            ),
+            ("revenue", json!(7), json!({ "total": 7 })),
+            ("budget", json!("12.5"), json!(12.5)),
+            ("budget", json!({ "planned": null, "total": "3", "amount": 4 }), json!(3.0)),
+            ("budget", json!({ "amount": 4 }), json!(4.0)),
+            ("budget", json!({ "planned": "x", "total": 3 }), json!(0.0)),
+            ("budget", json!(-1), json!(0.0)),
+            ("budget", json!("inf"), json!(0.0)),
+            ("budget", json!([1]), json!(0.0)),
+            ("actualCost", json!("7"), json!(7.0)),
+            ("actualCost", json!(-7), json!(0.0)),
+            ("createdAt", json!("2026-02-01"), json!("2026-02-01T00:00:00.000000Z")),
+            ("createdAt", json!(5), json!("2026-02-11T15:00:00.000000Z")),
+            ("createdAt", json!(""), json!("2026-02-11T15:00:00.000000Z")),
+            ("updatedAt", json!("2026-02-01T08:00:00+08:00"), json!("2026-02-01T00:00:00.000000Z")),
+            ("milestones", json!([{ "name": "M0" }]), json!([{ "name": "M0" }])),
+            ("deep", json!({ "深": [null] }), json!({ "深": [null] })),
+        ] {
+            let project = created(json!({ field: sent }));
+            assert_eq!(project.document()[field], normal, "{field}: {sent}");
+        }
+    }
+
+    #[test]
+    fn what_was_spent_is_the_first_amount_that_is_given() {
+        for (body, spent) in [
+            (json!({ "actualCost": 1, "actual_cost": 2, "cost": 3 }), 1.0),
+            (json!({ "actualCost": null, "actual_cost": "2", "cost": 3 }), 2.0),
+            (json!({ "cost": { "total": "3" } }), 3.0),
+            (json!({ "cost": 4 }), 4.0),
+            (json!({ "actualCost": "x", "cost": 4 }), 0.0),
+        ] {
+            let project = created(body.clone());
+            assert_eq!(project.document()["actualCost"], json!(spent), "{body}");
+            assert_eq!(project.document().get("actual_cost"), body.get("actual_cost"));
+        }
+    }
+
+    #[test]
+    fn what_was_spent_does_not_follow_the_cost_once_it_is_known() {
+        let stored = created(json!({ "cost": 4 })).into_document();
+
+        let document =
+            patched(Value::Object(stored), json!({ "cost": 9, "actual_cost": 8 })).unwrap();
+
+        assert_eq!((&document["cost"]["total"], &document["actualCost"]), (&json!(9), &json!(4.0)));
+    }
+
+    #[test]
+    fn a_project_without_a_name_is_refused() {
+        for name in [json!(null), json!(""), json!(" \t")] {
+            let error = Project::create(fields(json!({ "name": name })), now()).unwrap_err();
+            assert_eq!(
+                (error.code, error.to_string()),
+                (InputCode::Name, "Project name cannot be empty".to_owned())
+            );
+            let error = patched(json!({ "id": "p", "name": "Apollo" }), json!({ "name": name }))
+                .unwrap_err();
+            assert_eq!(error.code, InputCode::Name);
+        }
+        assert_eq!(Project::create(Map::new(), now()).unwrap_err().code, InputCode::Name);
+    }
+
+    #[test]
+    fn a_name_of_another_type_is_its_text_and_spaces_stay() {
+        for (sent, name) in
+            [(json!(5), "5"), (json!(true), "True"), (json!(" Apollo "), " Apollo ")]
+        {
+            assert_eq!(
+                Project::create(fields(json!({ "name": sent })), now()).unwrap().name(),
+                name
+            );
+        }
+    }
+
+    #[test]
+    fn structures_in_place_of_text_are_refused_by_name() {
+        for (field, sent) in [
+            ("name", json!({})),
+            ("category", json!([1])),
+            ("tags", json!({ "a": 1 })),
+            ("tags", json!([[1]])),
+        ] {
+            let mut body = fields(json!({ "name": "Apollo" }));
+            body.insert(field.to_owned(), sent);
+            assert_eq!(Project::create(body.clone(), now()).unwrap_err().field, field);
+            assert_eq!(
+                patched(json!({ "id": "p" }), Value::Object(body)).unwrap_err().field,
+                field
+            );
+        }
+    }
+
+    #[test]
+    fn chosen_ids_are_kept_to_the_letter_and_checked() {
+        for (sent, kept) in [
+            (json!(" a/b "), Some(" a/b ")),
+            (json!("  "), None),
+            (json!(5), None),
+            (json!(null), None),
+        ] {
+            let project = created(json!({ "id": sent }));
+            match kept {
+                Some(id) => assert_eq!(project.id().as_str(), id),
+                None => assert!(project.id().as_str().starts_with("proj-")),
+            }
+        }
+        for id in ["x".repeat(256), "a\nb".to_owned()] {
+            let error =
+                Project::create(fields(json!({ "name": "Apollo", "id": id })), now()).unwrap_err();
+            assert_eq!(error.code, InputCode::Id);
+        }
+    }
+
+    #[test]
+    fn times_that_are_none_are_refused_and_a_lone_update_time_is_also_that_of_creation() {
+        for field in ["createdAt", "updatedAt"] {
+            let error = Project::create(fields(json!({ "name": "Apollo", field: "soon" })), now())
+                .unwrap_err();
+            assert_eq!((error.code, error.field.as_ref()), (InputCode::Time, field));
+        }
+        let project = created(json!({ "updatedAt": "2026-02-01" }));
+        assert_eq!(project.created_at().as_str(), "2026-02-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn a_merge_replaces_whole_values_and_leaves_identity_and_the_lock_alone() {
+        let stored =
+            created(json!({ "id": "p", "tags": ["a"], "meta": { "x": 1 }, "status": "paused" }))
+                .into_document();
+        let patch = json!({
+            "id": "q", "createdAt": "2020-01-01", "updatedAt": "2020-01-01", "ifUpdatedAt": "v", "meta": { "y": 2 },
+            "status": null, "extra": null,
+        });
+
+        let document = patched(Value::Object(stored.clone()), patch).unwrap();
+
+        assert_eq!((&document["id"], &document["createdAt"]), (&json!("p"), &stored["createdAt"]));
+        assert_eq!((&document["meta"], &document["tags"]), (&json!({ "y": 2 }), &json!(["a"])));
+        assert_eq!((&document["status"], &document["extra"]), (&json!("planning"), &json!(null)));
+        assert!(!document.contains_key("ifUpdatedAt"));
+        assert_eq!(document["updatedAt"], json!("2026-02-11T15:00:00.000001Z"));
+    }
+
+    #[test]
+    fn an_odd_row_stays_changeable() {
+        let stored = json!({
+            "id": "p", "name": "", "status": "", "category": { "a": 1 }, "progress": 150, "budget": "x", "cost": 5,
+            "tags": { "a": 1 }, "createdAt": "once", "updatedAt": "yesterday",
+        });
+
+        let document = patched(stored, json!({ "progress": 10 })).unwrap();
+
+        assert_eq!((&document["progress"], &document["name"]), (&json!(10), &json!("")));
+        assert_eq!(
+            (&document["createdAt"], &document["category"]),
+            (&json!("once"), &json!(r#"{"a":1}"#))
+        );
+        assert_eq!(document["updatedAt"], json!("2026-02-11T15:00:00.000000Z"));
+    }
+
+    #[test]
+    fn the_version_that_a_client_saw_counts_only_when_it_says_something() {
+        for (sent, version) in [
+            (json!("2026-02-11T15:00:05"), Some("2026-02-11T15:00:05")),
+            (json!(5), Some("5")),
+            (json!("false"), Some("false")),
+            (json!([1]), Some("[1]")),
+            (json!(null), None),
+            (json!(""), None),
+            (json!(0), None),
+            (json!(false), None),
+        ] {
+            assert_eq!(
+                expected_version(&fields(json!({ "ifUpdatedAt": sent }))).as_deref(),
+                version
+            );
+        }
+        assert_eq!(expected_version(&Map::new()), None);
+    }
+
+    #[test]
+    fn every_word_reads_back_from_its_own_name_and_the_usual_spellings_are_understood() {
+        for status in ProjectStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(*status));
+            assert_eq!(ProjectStatus::from_word(status.as_str()), Some(*status));
+            assert_eq!(serde_json::to_value(status).unwrap(), json!(status.as_str()));
+        }
+        for priority in ProjectPriority::ALL {
+            assert_eq!(priority.as_str().parse(), Ok(*priority));
+        }
+        for raw in ["In Progress", "in_progress", " ACTIVE "] {
+            assert_eq!(raw.parse(), Ok(ProjectStatus::InProgress));
+        }
+        assert!("someday".parse::<ProjectStatus>().is_err());
+        assert!("someday".parse::<ProjectPriority>().is_err());
+    }
+
+    fn without_version(mut document: Map<String, Value>) -> Map<String, Value> {
+        document.remove("updatedAt");
+        document
+    }
+
+    proptest! {
+        #[test]
+        fn normalizing_twice_changes_nothing(mut body in arbitrary::object(KNOWN)) {
+            body.entry("name").or_insert_with(|| json!("Apollo"));
+            if let Ok(project) = Project::create(body, now()) {
+                let document = project.document().clone();
+                prop_assert_eq!(&Project::create(document.clone(), now()).unwrap(), &project);
+                let touched = Project::merged(&document, Map::new(), now()).unwrap();
+                prop_assert_eq!(without_version(touched.into_document()), without_version(document));
+            }
+        }
+
+        #[test]
+        fn every_row_takes_a_patch_that_is_sound(stored in arbitrary::object(KNOWN), progress in arbitrary::json()) {
+            let patch = fields(json!({ "progress": progress, "name": "Apollo" }));
+            let project = Project::merged(&stored, patch, now()).unwrap();
+            prop_assert!((0..=100).contains(&project.progress()));
+            prop_assert!(project.budget() >= 0.0 && project.actual_cost() >= 0.0);
+        }
+
+        #[test]
+        fn every_patch_is_merged_or_refused(stored in arbitrary::object(KNOWN), patch in arbitrary::object(KNOWN)) {
+            if let Ok(project) = Project::merged(&stored, patch.clone(), now()) {
+                let again = Project::merged(project.document(), patch, now() + Duration::hours(1)).unwrap();
+                prop_assert!(again.updated_at() > project.updated_at() || project.updated_at().instant().is_none());
+                prop_assert_eq!(without_version(again.into_document()), without_version(project.into_document()));
+            }
+        }
+
+        #[test]
+        fn unknown_fields_survive_in_their_order(extra in prop::collection::vec(("x_[a-z]{1,4}", arbitrary::json()), 0..6)) {
+            let extra: Map<String, Value> = extra.into_iter().collect();
+            let mut body = extra.clone();
+            body.insert("name".to_owned(), json!("Apollo"));
+            let project = Project::create(body, now()).unwrap();
+            let kept: Map<String, Value> =
+                project.into_document().into_iter().filter(|(field, _)| field.starts_with("x_")).collect();
+            prop_assert!(kept.iter().eq(extra.iter()));
+        }
     }
 }

@@ -203,3 +203,112 @@ fn tokens(draft: &mut Draft, field: &'static str) -> Result<i64, InvalidInput> {
         Err(_) => Ok(i64::MAX),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        InputCode,
+        arbitrary::{self, fields, now},
+    };
+
+    const KNOWN: &[&str] = &[
+        "id",
+        "ts",
+        "projectId",
+        "runId",
+        "agentId",
+        "workspace",
+        "sessionId",
+        "source",
+        "model",
+        "promptTokens",
+        "completionTokens",
+        "totalTokens",
+        "cost",
+        "data",
+    ];
+
+    fn created(item: Value) -> Result<UsageRecord, InvalidInput> {
+        UsageRecord::create(fields(item), now())
+    }
+
+    #[test]
+    fn a_record_needs_nothing_at_all() {
+        let record = created(json!({ "extra": [1] })).unwrap();
+
+        let document = json!({
+            "id": record.id(), "ts": "2026-02-11T15:00:00.000000Z", "projectId": null, "runId": null, "agentId": null,
+            "workspace": null, "sessionId": null, "source": "opencode", "model": null, "promptTokens": 0,
+            "completionTokens": 0, "totalTokens": 0, "cost": 0.0, "data": {}, "extra": [1],
+        });
+        assert!(record.id().as_str().starts_with("usage-"));
+        assert_eq!(Value::Object(record.into_document()), document);
+    }
+
+    #[test]
+    fn each_field_takes_its_normal_form() {
+        for (field, sent, normal) in [
+            ("ts", json!("2026-02-11"), json!("2026-02-11T00:00:00.000000Z")),
+            ("ts", json!(5), json!("2026-02-11T15:00:00.000000Z")),
+            ("source", json!(null), json!("opencode")),
+            ("source", json!(""), json!("")),
+            ("model", json!(5), json!("5")),
+            ("promptTokens", json!("12"), json!(12)),
+            ("promptTokens", json!(12.9), json!(12)),
+            ("promptTokens", json!(-1), json!(0)),
+            ("promptTokens", json!("-99999999999999999999"), json!(0)),
+            ("promptTokens", json!("12.9"), json!(0)),
+            ("promptTokens", json!([]), json!(0)),
+            ("totalTokens", json!(9_007_199_254_740_993_i64), json!(9_007_199_254_740_993_i64)),
+            ("totalTokens", json!(i64::MAX), json!(i64::MAX)),
+            ("cost", json!("0.5"), json!(0.5)),
+            ("cost", json!("nan"), json!(0.0)),
+            ("cost", json!(-1), json!(0.0)),
+            ("cost", json!({}), json!(0.0)),
+            ("data", json!("raw text"), json!({ "raw": "raw text" })),
+            ("data", json!([1]), json!({ "raw": "[1]" })),
+            ("data", json!(true), json!({ "raw": "True" })),
+            ("data", json!({ "a": null }), json!({ "a": null })),
+        ] {
+            let record = created(json!({ field: sent })).unwrap();
+            assert_eq!(record.document()[field], normal, "{field}: {sent}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_refused_by_name() {
+        for (field, sent, code) in [
+            ("promptTokens", json!(u64::MAX), InputCode::Invalid),
+            ("completionTokens", json!("99999999999999999999"), InputCode::Invalid),
+            ("totalTokens", json!(1e30), InputCode::Invalid),
+            ("model", json!({}), InputCode::Invalid),
+            ("workspace", json!([]), InputCode::Invalid),
+            ("projectId", json!({}), InputCode::Invalid),
+            ("runId", json!("x".repeat(256)), InputCode::Invalid),
+            ("sessionId", json!([1]), InputCode::Invalid),
+            ("ts", json!("soon"), InputCode::Time),
+            ("id", json!("a\tb"), InputCode::Id),
+        ] {
+            let error = created(json!({ field: sent })).unwrap_err();
+            assert_eq!((error.field.as_ref(), error.code), (field, code), "{sent}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn normalizing_twice_changes_nothing(item in arbitrary::object(KNOWN)) {
+            if let Ok(record) = UsageRecord::create(item, now()) {
+                prop_assert_eq!(UsageRecord::create(record.document().clone(), now()).unwrap(), record);
+            }
+        }
+
+        #[test]
+        fn a_derived_record_is_never_refused(item in arbitrary::object(KNOWN)) {
+            let record = UsageRecord::derived(item, now());
+            prop_assert!(record.total_tokens() >= 0 && record.cost() >= 0.0);
+        }
+    }
+}

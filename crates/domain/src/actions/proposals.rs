@@ -5,12 +5,11 @@ use std::str::FromStr as _;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::{Action, Effect, effect_data, text};
+use super::{Action, Effect, MilestoneChange, effect_data, not_text, text};
 use crate::{
-    InvalidInput, coerce,
-    digest::digest,
+    InvalidInput, coerce, derived,
     draft::Draft,
-    events::{Event, Record, idempotency_key, trimmed_id},
+    events::{DECISION, Event, Record, event_id, idempotency_key, trimmed_id},
     ids::EventId,
     projects::{ProjectPriority, ProjectStatus},
     words::words,
@@ -61,8 +60,8 @@ impl Proposal {
         let said = |text: Option<String>| text.filter(|text| !text.is_empty());
         let idempotency_key = idempotency_key(&mut draft)?;
         let id = match (trimmed_id(&mut draft)?, &idempotency_key) {
-            (Some(id), _) => EventId::parse("id", &id)?,
-            (None, Some(key)) => EventId::stored(format!("prop-{}", digest("proposal", key))),
+            (Some(id), _) => event_id(&id)?,
+            (None, Some(key)) => EventId::stored(derived::id("prop", "proposal", key)),
             (None, None) => EventId::stored(format!("prop-{}", uuid::Uuid::now_v7().simple())),
         };
         let kind = match draft.any("type") {
@@ -169,19 +168,19 @@ fn named<'a>(payload: &'a Value, fields: &[&str]) -> &'a Value {
 
 fn milestone(payload: &Value) -> Result<Action, InvalidInput> {
     let name = text("payload.name", named(payload, &["name", "milestone", "title"]))?;
-    let mut fields = Map::new();
-    for field in ["status", "due", "notes"] {
-        if let Some(value) = payload.get(field).filter(|value| !value.is_null()) {
-            fields.insert(field.to_owned(), value.clone());
-        }
-    }
-    Ok(Action::UpdateMilestone { name, fields })
+    let field = |field: &'static str| match payload.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => coerce::text(value).map(Some).ok_or_else(|| not_text(field)),
+    };
+    let change =
+        MilestoneChange { status: field("status")?, due: field("due")?, notes: field("notes")? };
+    Ok(Action::UpdateMilestone { name, change })
 }
 
 /// The id of the event that records the decision about a proposal: one proposal is decided about once.
 #[must_use]
 pub fn decision_event_id(proposal_id: &str) -> String {
-    format!("{proposal_id}.decision")
+    format!("{proposal_id}{DECISION}")
 }
 
 /// The event that records that a proposal was accepted and done.
@@ -251,4 +250,223 @@ fn decision_event(
         idempotency_key: None,
     };
     Event::record(record, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        actions::{ActionContext, ActionsBody},
+        arbitrary::{self, fields, now},
+    };
+
+    fn proposal(body: Value) -> Proposal {
+        match ActionsBody::parse(fields(body)).unwrap() {
+            ActionsBody::Proposal(proposal) => proposal,
+            ActionsBody::Actions { .. } => panic!("a proposal"),
+        }
+    }
+
+    fn recorded(kind: &str, payload: &Value) -> Map<String, Value> {
+        let proposal = proposal(
+            json!({ "type": kind, "payload": payload, "status": PENDING, "proposedBy": "build", "id": "prop-1" }),
+        );
+        proposal.event(Some("p"), Some("run-1"), now()).into_document()
+    }
+
+    #[test]
+    fn a_proposal_is_recorded_as_the_plugin_sends_it() {
+        let body = json!({
+            "runId": "ses_1", "type": "update_status", "payload": { "status": "paused" }, "rationale": "waiting",
+            "status": "pending_review", "proposedBy": "build", "idempotencyKey": "ses_1: 暂停",
+        });
+
+        let first = proposal(body.clone());
+
+        assert_eq!((&first.id, first.run_ref.as_deref()), (&proposal(body).id, Some("ses_1")));
+        assert!(first.id.as_str().starts_with("prop-"));
+        let document = json!({
+            "id": first.id, "ts": "2026-02-11T15:00:00.000000Z", "type": "proposal.update_status", "level": "info",
+            "projectId": "p", "runId": "run-1", "agentId": "build", "title": "update_status", "message": "waiting",
+            "data": {
+                "type": "update_status", "payload": { "status": "paused" }, "rationale": "waiting", "proposedBy": "build",
+                "status": "pending_review",
+            },
+            "idempotencyKey": "ses_1: 暂停",
+        });
+        assert_eq!(
+            Value::Object(first.event(Some("p"), Some("run-1"), now()).into_document()),
+            document
+        );
+    }
+
+    #[test]
+    fn a_proposal_keeps_its_own_references_when_nothing_better_is_known() {
+        let event = proposal(json!({ "type": "add_note", "payload": {}, "runId": "s", "projectId": "inbox", "agentId": "a" }))
+            .event(None, None, now());
+        assert_eq!(
+            (event.run_id(), event.project_id(), event.agent_id()),
+            (Some("s"), Some("inbox"), Some("a"))
+        );
+    }
+
+    #[test]
+    fn a_chosen_id_goes_before_the_key_and_without_both_each_proposal_is_new() {
+        let body = json!({ "type": "add_note", "payload": {} });
+        assert_ne!(proposal(body.clone()).id, proposal(body).id);
+        let body =
+            json!({ "type": "add_note", "payload": {}, "id": " p1 ", "idempotencyKey": "k" });
+        assert_eq!(proposal(body).id.as_str(), "p1");
+    }
+
+    #[test]
+    fn what_cannot_be_recorded_is_refused_by_name() {
+        for (field, sent) in [
+            ("type", json!([])),
+            ("type", json!(null)),
+            ("rationale", json!({})),
+            ("proposedBy", json!([1])),
+            ("runId", json!("x".repeat(256))),
+            ("idempotencyKey", json!("x".repeat(256))),
+            ("id", json!("p.decision")),
+        ] {
+            let mut body = fields(json!({ "type": "add_note", "status": "pending_review" }));
+            body.insert(field.to_owned(), sent);
+            assert_eq!(ActionsBody::parse(body).unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn each_proposal_becomes_its_action() {
+        let note =
+            |note: &str| Action::AppendNote { note: note.to_owned(), to_project_notes: true };
+        let milestone =
+            |change: MilestoneChange| Action::UpdateMilestone { name: "M1".to_owned(), change };
+        for (kind, payload, action) in [
+            (
+                "update_status",
+                json!({ "status": "paused" }),
+                Action::SetStatus(ProjectStatus::Paused),
+            ),
+            (
+                "update_status",
+                json!({ "newStatus": "In Progress" }),
+                Action::SetStatus(ProjectStatus::InProgress),
+            ),
+            (
+                "update_status",
+                json!({ "status": null, "value": "done" }),
+                Action::SetStatus(ProjectStatus::Completed),
+            ),
+            ("update_status", json!("paused"), Action::SetStatus(ProjectStatus::Paused)),
+            (
+                "update_priority",
+                json!({ "priority": "HIGH" }),
+                Action::SetPriority(ProjectPriority::High),
+            ),
+            ("add_note", json!({ "text": " n " }), note("n")),
+            ("add_note", json!({ "content": "n" }), note("n")),
+            (
+                "update_milestone",
+                json!({ "name": "M1", "status": "done", "due": null, "x": 1 }),
+                milestone(MilestoneChange {
+                    status: Some("done".to_owned()),
+                    ..Default::default()
+                }),
+            ),
+            (
+                "update_milestone",
+                json!({ "milestone": "M1", "due": "d", "notes": "n" }),
+                milestone(MilestoneChange {
+                    status: None,
+                    due: Some("d".to_owned()),
+                    notes: Some("n".to_owned()),
+                }),
+            ),
+            ("add_tag", json!({ "tag": "t" }), Action::AddTag { tag: "t".to_owned() }),
+        ] {
+            assert_eq!(proposed_action(&recorded(kind, &payload)), Ok(action), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_proposal_that_cannot_be_done_is_recorded_but_becomes_no_action() {
+        for (kind, payload) in [
+            ("update_status", json!({ "status": "someday" })),
+            ("update_status", json!({})),
+            ("update_priority", json!(null)),
+            ("add_note", json!({ "note": " " })),
+            ("update_milestone", json!({ "status": "done" })),
+            ("update_milestone", json!({ "name": "M1", "due": [1] })),
+            ("explode", json!({})),
+            ("add_tag", json!([1])),
+        ] {
+            assert!(proposed_action(&recorded(kind, &payload)).is_err(), "{kind}");
+        }
+        assert!(proposed_action(&fields(json!({ "type": "note" }))).is_err());
+        assert!(
+            proposed_action(&fields(json!({ "type": "proposal.add_note", "data": null }))).is_err()
+        );
+        assert!(proposed_action(&Map::new()).is_err());
+    }
+
+    #[test]
+    fn an_acceptance_records_the_action_and_who_decided() {
+        let document = recorded("update_status", &json!({ "status": "paused" }));
+        let action = proposed_action(&document).unwrap();
+        let effect = action.effect(
+            &fields(json!({ "status": "planning" })),
+            &ActionContext::default(),
+            now(),
+        );
+
+        let event =
+            acceptance_event(&document, &action, &effect, "v2", "admin", Some("yes"), now());
+
+        let data = json!({
+            "action": { "type": "set_status", "params": { "status": "paused" }, "recordOnly": false, "ifUpdatedAt": null },
+            "before": { "status": "planning", "priority": null, "progress": null, "tags": null },
+            "after": { "status": "paused", "priority": null, "progress": null, "tags": null },
+            "projectUpdatedAt": "v2", "proposalId": "prop-1", "decidedBy": "admin", "reason": "yes",
+        });
+        assert_eq!((event.id().as_str(), event.kind()), ("prop-1.decision", "action.set_status"));
+        assert_eq!(
+            (event.project_id(), event.run_id(), event.agent_id()),
+            (Some("p"), Some("run-1"), Some("build"))
+        );
+        assert_eq!(
+            (event.message(), &event.document()["data"]),
+            (Some("set status -> paused"), &data)
+        );
+    }
+
+    #[test]
+    fn a_rejection_records_who_decided_and_why() {
+        let document = recorded("add_note", &json!({ "note": "n" }));
+
+        let event = rejection_event(&document, "admin", Some("no"), now());
+
+        assert_eq!(
+            (event.id().as_str(), event.kind()),
+            (decision_event_id("prop-1").as_str(), "proposal.rejected")
+        );
+        assert_eq!((event.title(), event.message()), (Some("add_note"), Some("no")));
+        assert_eq!(
+            event.document()["data"],
+            json!({ "proposalId": "prop-1", "decidedBy": "admin", "reason": "no" })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_becomes_an_action_or_is_refused(payload in arbitrary::json(), document in arbitrary::object(&["type", "data"])) {
+            for kind in ProposalType::ALL {
+                let _ = proposed_action(&recorded(kind.as_str(), &payload));
+            }
+            let _ = proposed_action(&document);
+            let _ = rejection_event(&document, "admin", None, now());
+        }
+    }
 }

@@ -4,7 +4,10 @@ use serde_json::{Map, Value};
 
 use super::{Action, ActionContext, Proposal, ProposalType, flag, proposals::PENDING};
 use crate::{
-    InvalidInput, coerce, draft::Draft, events::trimmed_id, ids::ActionId,
+    InvalidInput, coerce,
+    draft::Draft,
+    events::{event_id, trimmed_id},
+    ids::ActionId,
     projects::expected_version,
 };
 
@@ -130,7 +133,9 @@ fn read_item(
     let id = trimmed_id(&mut Draft::sent(Map::from_iter([("id".to_owned(), sent_id)])))
         .map_err(|error| refused(&raw, error, None))?;
     let id = match id {
-        Some(id) => ActionId::parse("id", &id).map_err(|error| refused(&raw, error, Some(id)))?,
+        Some(id) => event_id(&id)
+            .and_then(|_| ActionId::parse("id", &id))
+            .map_err(|error| refused(&raw, error, Some(id)))?,
         None => ActionId::mint(),
     };
     // A project that is named wrongly must not become the one that the others act on.
@@ -169,4 +174,273 @@ fn read_action(fields: &Map<String, Value>, is_named: bool) -> Result<Action, In
         *to_project_notes = true;
     }
     Ok(action)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        InputCode,
+        arbitrary::{self, fields},
+        projects::{ProjectPriority, ProjectStatus},
+    };
+
+    fn parsed(body: Value) -> Result<ActionsBody, InvalidInput> {
+        ActionsBody::parse(fields(body))
+    }
+
+    fn items(body: Value) -> Vec<Result<ActionItem, RefusedItem>> {
+        match parsed(body).unwrap() {
+            ActionsBody::Actions { items, .. } => items,
+            ActionsBody::Proposal(proposal) => panic!("{proposal:?}"),
+        }
+    }
+
+    fn item(item: &Value) -> ActionItem {
+        items(json!({ "actions": [item] })).remove(0).unwrap()
+    }
+
+    #[test]
+    fn a_body_without_actions_is_refused() {
+        for body in [
+            json!({}),
+            json!({ "actions": [] }),
+            json!({ "actions": null }),
+            json!({ "actions": { "type": "add_tag" } }),
+            json!({ "actions": "x", "action": "add_tag" }),
+            json!({ "type": "add_tag" }),
+            json!({ "params": {} }),
+            json!({ "payload": {}, "type": "add_tag" }),
+        ] {
+            assert_eq!(
+                parsed(body.clone()).unwrap_err().to_string(),
+                "actions must be a non-empty array",
+                "{body}"
+            );
+        }
+        assert_eq!(parsed(json!({ "actions": [{}], "agentId": {} })).unwrap_err().field, "agentId");
+    }
+
+    #[test]
+    fn items_take_their_project_from_the_request_unless_they_name_one() {
+        let body = json!({
+            "agentId": "a", "runId": 5, "projectId": "p",
+            "actions": [{}, { "projectId": "q" }, { "projectId": "" }, { "projectId": 5 }, { "projectId": null }],
+        });
+
+        let ActionsBody::Actions { context, items, single } = parsed(body).unwrap() else {
+            panic!("actions")
+        };
+
+        assert_eq!(
+            (context.agent_id.as_deref(), context.run_id.as_deref(), single),
+            (Some("a"), Some("5"), false)
+        );
+        let projects: Vec<_> = items.into_iter().map(|item| item.unwrap().project_id).collect();
+        assert_eq!(
+            projects.iter().map(Option::as_deref).collect::<Vec<_>>(),
+            [Some("p"), Some("q"), Some("p"), None, Some("p")]
+        );
+    }
+
+    #[test]
+    fn ids_are_trimmed_and_minted_and_items_with_bad_ones_are_refused_alone() {
+        assert_eq!(item(&json!({ "id": " x " })).id.as_str(), "x");
+        assert_eq!(item(&json!({ "id": 5 })).id.as_str(), "5");
+        assert!(item(&json!({ "id": " " })).id.as_str().starts_with("act-"));
+
+        let long = "x".repeat(256);
+        let sent = json!([5, { "id": [] }, { "id": long }, { "id": "p.decision" }, { "id": "ok" }]);
+        let items = items(json!({ "actions": sent }));
+
+        let refused: Vec<_> = items.iter().filter_map(|item| item.as_ref().err()).collect();
+        assert_eq!(
+            refused.iter().map(|item| item.id.as_deref()).collect::<Vec<_>>(),
+            [None, None, Some(long.as_str()), Some("p.decision")]
+        );
+        assert_eq!(
+            (refused[0].error.reason.as_ref(), &refused[0].raw),
+            ("action must be an object", &json!(5))
+        );
+        assert_eq!(refused[2].error.code, InputCode::Id);
+        assert!(items[4].is_ok());
+    }
+
+    #[test]
+    fn each_type_reads_its_parameters() {
+        for (kind, params, action) in [
+            (
+                "set_status",
+                json!({ "status": " in-progress " }),
+                Action::SetStatus(ProjectStatus::InProgress),
+            ),
+            (
+                "set_priority",
+                json!({ "priority": "low" }),
+                Action::SetPriority(ProjectPriority::Low),
+            ),
+            ("set_progress", json!({ "progress": 150.5 }), Action::SetProgress(100)),
+            ("set_progress", json!({ "progress": "-1" }), Action::SetProgress(0)),
+            ("bump_progress", json!({ "delta": "-7" }), Action::BumpProgress { delta: -7 }),
+            ("bump_progress", json!({ "delta": 1e300 }), Action::BumpProgress { delta: i64::MAX }),
+            (
+                "append_note",
+                json!({ "note": 5 }),
+                Action::AppendNote { note: "5".to_owned(), to_project_notes: false },
+            ),
+            (
+                "append_note",
+                json!({ "note": " n ", "alsoWriteToProjectNotes": "false" }),
+                Action::AppendNote { note: "n".to_owned(), to_project_notes: false },
+            ),
+            (
+                "append_note",
+                json!({ "note": "n", "alsoWriteToProjectNotes": 1 }),
+                Action::AppendNote { note: "n".to_owned(), to_project_notes: true },
+            ),
+            (
+                "add_tag",
+                json!({ "tag": " t ", "reason": "r" }),
+                Action::AddTag { tag: "t".to_owned() },
+            ),
+            (" remove_tag ", json!({ "tag": "t" }), Action::RemoveTag { tag: "t".to_owned() }),
+        ] {
+            assert_eq!(item(&json!({ "type": kind, "params": params })).action, Ok(action));
+        }
+    }
+
+    #[test]
+    fn an_action_that_cannot_be_done_says_which_field_is_wrong() {
+        for (sent, field) in [
+            (json!({}), "type"),
+            (json!({ "type": "explode" }), "type"),
+            (json!({ "type": "update_milestone", "params": { "name": "M1" } }), "type"),
+            (json!({ "type": [] }), "type"),
+            (json!({ "type": "add_tag", "params": [1] }), "params"),
+            (json!({ "type": "add_tag" }), "tag"),
+            (json!({ "type": "add_tag", "params": { "tag": " " } }), "tag"),
+            (json!({ "type": "remove_tag", "params": { "tag": {} } }), "tag"),
+            (json!({ "type": "append_note", "params": { "note": "" } }), "note"),
+            (
+                json!({ "type": "append_note", "params": { "note": "n", "alsoWriteToProjectNotes": "perhaps" } }),
+                "alsoWriteToProjectNotes",
+            ),
+            (json!({ "type": "set_status", "params": { "status": "done" } }), "status"),
+            (json!({ "type": "set_status", "params": { "status": "Paused" } }), "status"),
+            (json!({ "type": "set_priority", "params": {} }), "priority"),
+            (json!({ "type": "set_progress", "params": {} }), "progress"),
+            (json!({ "type": "set_progress", "params": { "progress": "half" } }), "progress"),
+            (json!({ "type": "set_progress", "params": { "progress": "50.9" } }), "progress"),
+            (json!({ "type": "bump_progress", "params": { "delta": null } }), "delta"),
+            (
+                json!({ "type": "add_tag", "params": { "tag": "t" }, "recordOnly": "perhaps" }),
+                "recordOnly",
+            ),
+        ] {
+            assert_eq!(item(&sent).action.unwrap_err().field, field, "{sent}");
+        }
+        let error = item(&json!({ "type": "bump_progress" })).action.unwrap_err();
+        assert_eq!(error.to_string(), "delta must be an integer");
+    }
+
+    #[test]
+    fn flags_and_the_lock_are_read_as_they_are_meant() {
+        for (sent, record_only) in
+            [(json!(null), false), (json!("false"), false), (json!("true"), true), (json!(1), true)]
+        {
+            let item =
+                item(&json!({ "type": "add_tag", "params": { "tag": "t" }, "recordOnly": sent }));
+            assert_eq!((item.record_only, item.action.is_ok()), (record_only, true));
+        }
+        assert_eq!(item(&json!({ "ifUpdatedAt": "v" })).expected_version.as_deref(), Some("v"));
+        assert_eq!(item(&json!({ "ifUpdatedAt": "" })).expected_version, None);
+    }
+
+    #[test]
+    fn one_action_may_be_the_whole_body() {
+        let body = json!({
+            "id": "x", "projectId": "p", "runId": "r", "agentId": "a", "action": "append_note",
+            "params": { "note": "n" }, "recordOnly": true,
+        });
+
+        let ActionsBody::Actions { context, mut items, single } = parsed(body).unwrap() else {
+            panic!("actions")
+        };
+
+        let item = items.remove(0).unwrap();
+        assert_eq!(
+            (single, item.id.as_str(), item.project_id.as_deref(), item.record_only),
+            (true, "x", Some("p"), true)
+        );
+        assert_eq!(
+            (context.run_id.as_deref(), context.agent_id.as_deref()),
+            (Some("r"), Some("a"))
+        );
+        assert_eq!(
+            item.action,
+            Ok(Action::AppendNote { note: "n".to_owned(), to_project_notes: true })
+        );
+    }
+
+    #[test]
+    fn only_a_single_named_action_keeps_its_note_with_the_project_unasked() {
+        for (body, kept) in [
+            (json!({ "action": "append_note", "params": { "note": "n" } }), true),
+            (
+                json!({ "action": "append_note", "params": { "note": "n", "alsoWriteToProjectNotes": false } }),
+                false,
+            ),
+            (json!({ "type": "append_note", "params": { "note": "n" } }), false),
+            (json!({ "actions": [{ "type": "append_note", "params": { "note": "n" } }] }), false),
+        ] {
+            let action = items(body.clone()).remove(0).unwrap().action;
+            assert_eq!(
+                action,
+                Ok(Action::AppendNote { note: "n".to_owned(), to_project_notes: kept }),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_reviewed_is_a_proposal() {
+        for body in [
+            json!({ "type": "update_status", "payload": { "status": "paused" } }),
+            json!({ "type": "add_note", "payload": null }),
+            json!({ "type": "set_status", "params": { "status": "paused" }, "status": "pending_review" }),
+            json!({ "action": "set_status", "status": "pending_review" }),
+        ] {
+            assert!(matches!(parsed(body.clone()), Ok(ActionsBody::Proposal(_))), "{body}");
+        }
+    }
+
+    const KNOWN: &[&str] = &[
+        "actions",
+        "action",
+        "type",
+        "params",
+        "payload",
+        "status",
+        "id",
+        "projectId",
+        "runId",
+        "agentId",
+        "recordOnly",
+        "ifUpdatedAt",
+        "proposedBy",
+        "rationale",
+        "idempotencyKey",
+    ];
+
+    proptest! {
+        #[test]
+        fn every_body_is_read_or_refused(mut body in arbitrary::object(KNOWN), item in arbitrary::object(KNOWN)) {
+            let _ = ActionsBody::parse(body.clone());
+            body.insert("actions".to_owned(), json!([item]));
+            let _ = ActionsBody::parse(body);
+        }
+    }
 }
