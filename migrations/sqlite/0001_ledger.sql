@@ -121,3 +121,11 @@ CREATE TRIGGER events_written_elsewhere AFTER INSERT ON agent_events WHEN substr
 BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'agent_events'); END;
 CREATE TRIGGER usage_written_elsewhere AFTER INSERT ON token_usage_records WHEN substr(NEW.ts, -1) <> 'Z'
 BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'token_usage_records'); END;
+CREATE TRIGGER profiles_written_elsewhere AFTER INSERT ON agent_profiles WHEN substr(NEW.updated_at, -1) <> 'Z'
+BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'agent_profiles'); END;
+CREATE TRIGGER profiles_changed_elsewhere AFTER UPDATE OF updated_at ON agent_profiles WHEN substr(NEW.updated_at, -1) <> 'Z'
+BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'agent_profiles'); END;
+CREATE TRIGGER capabilities_written_elsewhere AFTER INSERT ON agent_capabilities WHEN substr(NEW.updated_at, -1) <> 'Z'
+BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'agent_capabilities'); END;
+CREATE TRIGGER capabilities_changed_elsewhere AFTER UPDATE OF updated_at ON agent_capabilities WHEN substr(NEW.updated_at, -1) <> 'Z'
+BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'agent_capabilities'); END;

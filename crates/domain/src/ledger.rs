@@ -233,9 +233,9 @@ impl Change {
 
     /// The same change with another fact beside it.
     #[must_use]
-    pub fn with(mut self, key: &str, fact: Value) -> Self {
+    pub fn with(mut self, key: &str, fact: &Value) -> Self {
         if let Value::Object(facts) = &mut self.0 {
-            facts.insert(key.to_owned(), portable(&fact));
+            facts.insert(key.to_owned(), portable(fact));
         }
         self
     }

@@ -42,11 +42,13 @@ impl WireTime {
     }
 
     /// The version that follows `previous` at the time `now`: `now`, or one microsecond after `previous` where the
-    /// clock has not moved past it, so that no two versions of a row are alike.
+    /// clock has not moved past it, so that no two versions of a row are alike. After the last time there is, versions
+    /// begin again at `now`.
     #[must_use]
     pub fn after(previous: &Self, now: DateTime<Utc>) -> Self {
         match parse(&previous.0) {
-            Some(previous) if now <= previous => Self::from(previous + Duration::microseconds(1)),
+            Some(previous) if now <= previous => normal(previous + Duration::microseconds(1))
+                .map_or_else(|| Self::from(now), Self::from),
             _ => Self::from(now),
         }
     }
@@ -171,6 +173,7 @@ mod tests {
         let third = WireTime::after(&second, now - Duration::hours(1));
 
         assert!(first < second && second < third);
+        assert_eq!(WireTime::after(&WireTime::stored("9999-12-31T23:59:59.999999Z"), now), first);
         assert_eq!(WireTime::after(&WireTime::stored("yesterday"), now), first);
     }
 

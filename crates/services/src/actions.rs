@@ -2,9 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use pilotdeck_domain::InvalidInput;
-use pilotdeck_domain::actions::{
-    ActionContext, ActionItem, Proposal, RefusedItem, action_event,
-};
+use pilotdeck_domain::actions::{ActionContext, ActionItem, Proposal, RefusedItem, action_event};
 use pilotdeck_domain::events::Event;
 use pilotdeck_domain::identity::{Actor, Author, Permission};
 use pilotdeck_domain::ledger::{Operation, SubjectKind};
@@ -95,7 +93,9 @@ impl ActionsOutcome {
     /// Whether any project is another one than before.
     #[must_use]
     pub fn changed(&self) -> bool {
-        self.results.iter().any(|result| matches!(result, ActionOutcome::Done { changed: true, .. }))
+        self.results
+            .iter()
+            .any(|result| matches!(result, ActionOutcome::Done { changed: true, .. }))
     }
 }
 
@@ -119,7 +119,9 @@ impl Actions {
     ) -> Result<ActionsOutcome, Error> {
         let author = actor.require(Permission::WriteAgents)?;
         if items.len() > MAX_ITEMS {
-            return Err(InvalidInput::new("actions", "actions must have at most 10000 items").into());
+            return Err(
+                InvalidInput::new("actions", "actions must have at most 10000 items").into()
+            );
         }
         let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
@@ -127,7 +129,9 @@ impl Actions {
         for item in items {
             results.push(match item {
                 Ok(item) => act(&mut tx, &author, now, context, item).await?,
-                Err(RefusedItem { raw, error, id }) => ActionOutcome::Invalid { id, error, item: raw },
+                Err(RefusedItem { raw, error, id }) => {
+                    ActionOutcome::Invalid { id, error, item: raw }
+                }
             });
         }
         let mut outcome = ActionsOutcome { results, last_updated: None };
@@ -219,7 +223,8 @@ async fn take_effect(
     patch: Option<Map<String, Value>>,
 ) -> Result<Document, Error> {
     let Some(patch) = patch else { return Ok(stored) };
-    apply(tx, author, now, BatchOp { id: project_id.to_owned(), patch, expected_version: None }).await
+    apply(tx, author, now, BatchOp { id: project_id.to_owned(), patch, expected_version: None })
+        .await
 }
 
 /// Appends the event that records an action. Its id was looked up in this transaction: it is free.

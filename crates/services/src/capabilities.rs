@@ -1,8 +1,8 @@
 //! Capabilities.
 
+use pilotdeck_domain::capabilities::Capability;
 use pilotdeck_domain::identity::{Actor, Permission};
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
-use pilotdeck_domain::capabilities::Capability;
 use pilotdeck_storage::{Collection, Document};
 use serde_json::{Map, Value};
 
@@ -56,18 +56,30 @@ impl Capabilities {
     ///
     /// [`Error::Invalid`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
-    pub async fn create(&self, actor: &Actor, body: Map<String, Value>) -> Result<CreatedCapability, Error> {
+    pub async fn create(
+        &self,
+        actor: &Actor,
+        body: Map<String, Value>,
+    ) -> Result<CreatedCapability, Error> {
         let author = actor.require(Permission::WriteAgents)?;
         let now = self.0.clock.now();
         let capability = Capability::create(body, now)?;
         let id = capability.id().as_str();
         let mut tx = self.0.db.write().await?;
         if !tx.capabilities().insert(&capability).await? {
-            let stored = tx.capabilities().find(id).await?.ok_or_else(|| Error::not_found(Kind::Capability, id))?;
+            let stored = tx
+                .capabilities()
+                .find(id)
+                .await?
+                .ok_or_else(|| Error::not_found(Kind::Capability, id))?;
             return Ok(CreatedCapability { capability: stored, created: false });
         }
         tx.touch(Collection::Capabilities, now).await?;
-        tx.record(&author, now, entry(Operation::CapabilityCreated, id, Change::created(capability.document())));
+        tx.record(
+            &author,
+            now,
+            entry(Operation::CapabilityCreated, id, Change::created(capability.document())),
+        );
         tx.commit().await?;
         Ok(CreatedCapability { capability: capability.document().into(), created: true })
     }
@@ -78,11 +90,20 @@ impl Capabilities {
     ///
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(capability.id = id), err(level = "debug"))]
-    pub async fn change(&self, actor: &Actor, id: &str, patch: Map<String, Value>) -> Result<Document, Error> {
+    pub async fn change(
+        &self,
+        actor: &Actor,
+        id: &str,
+        patch: Map<String, Value>,
+    ) -> Result<Document, Error> {
         let author = actor.require(Permission::WriteAgents)?;
         let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
-        let stored = tx.capabilities().find(id).await?.ok_or_else(|| Error::not_found(Kind::Capability, id))?;
+        let stored = tx
+            .capabilities()
+            .find(id)
+            .await?
+            .ok_or_else(|| Error::not_found(Kind::Capability, id))?;
         let before = stored.fields()?;
         let capability = Capability::merged(&before, patch, now)?;
         tx.capabilities().save(&capability, &seen(&before)).await?;
@@ -103,10 +124,18 @@ impl Capabilities {
         let author = actor.require(Permission::WriteAgents)?;
         let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
-        let stored = tx.capabilities().find(id).await?.ok_or_else(|| Error::not_found(Kind::Capability, id))?;
+        let stored = tx
+            .capabilities()
+            .find(id)
+            .await?
+            .ok_or_else(|| Error::not_found(Kind::Capability, id))?;
         tx.capabilities().delete(id).await?;
         tx.touch(Collection::Capabilities, now).await?;
-        tx.record(&author, now, entry(Operation::CapabilityDeleted, id, Change::deleted(&stored.fields()?)));
+        tx.record(
+            &author,
+            now,
+            entry(Operation::CapabilityDeleted, id, Change::deleted(&stored.fields()?)),
+        );
         tx.commit().await?;
         Ok(())
     }

@@ -35,11 +35,15 @@ impl Events {
     ///
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
-    pub async fn list(&self, actor: &Actor, mut filter: EventFilter) -> Result<Vec<Document>, Error> {
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        mut filter: EventFilter,
+    ) -> Result<Vec<Document>, Error> {
         actor.require(Permission::ReadAgents)?;
         let mut tx = self.0.db.read().await?;
         if let Some(reference) = &filter.run_id
-            && let Some(run) = find_run(&mut tx, reference).await?
+            && let Some(run) = tx.runs().resolve(reference).await?
         {
             filter.run_id = Some(run.id);
         }
@@ -52,7 +56,11 @@ impl Events {
     ///
     /// [`Error::Invalid`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
-    pub async fn append(&self, actor: &Actor, body: Map<String, Value>) -> Result<AppendedEvent, Error> {
+    pub async fn append(
+        &self,
+        actor: &Actor,
+        body: Map<String, Value>,
+    ) -> Result<AppendedEvent, Error> {
         let author = actor.require(Permission::WriteAgents)?;
         let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
@@ -60,42 +68,39 @@ impl Events {
         let event = belonging(&mut tx, event).await?;
         let id = event.id().to_string();
         let Some(document) = tx.events().append(&event).await? else {
-            let stored = tx.events().find(&id).await?.ok_or(pilotdeck_storage::StoreError::Stale)?;
+            let stored =
+                tx.events().find(&id).await?.ok_or(pilotdeck_storage::StoreError::Stale)?;
             return Ok(AppendedEvent { id, event: stored, created: false });
         };
-        tx.record(&author, now, entry(Operation::EventAppended, SubjectKind::Event, &event, &document));
+        tx.record(
+            &author,
+            now,
+            entry(Operation::EventAppended, SubjectKind::Event, &event, &document),
+        );
         tx.commit().await?;
         Ok(AppendedEvent { id, event: document, created: true })
     }
 }
 
 /// The ledger's entry about an appended event: its digest, for the event itself never changes.
-pub(crate) fn entry(operation: Operation, subject: SubjectKind, event: &Event, document: &Document) -> Entry {
+pub(crate) fn entry(
+    operation: Operation,
+    subject: SubjectKind,
+    event: &Event,
+    document: &Document,
+) -> Entry {
     Entry::new(operation, subject, event.id().as_str(), Change::digest(document.as_str()))
         .in_project(event.project_id())
         .in_run(event.run_id())
 }
 
-/// What is known of a run that something refers to.
-pub(crate) struct KnownRun {
-    pub(crate) id: String,
-    pub(crate) project_id: Option<String>,
-}
-
-pub(crate) async fn find_run(tx: &mut Tx, reference: &str) -> Result<Option<KnownRun>, Error> {
-    let Some(run) = tx.runs().find_by_reference(reference).await? else { return Ok(None) };
-    let fields = run.fields()?;
-    let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);
-    Ok(text("id").map(|id| KnownRun { id, project_id: text("projectId") }))
-}
-
 /// Events of clients that know only their session: the run is the session's, the project is the run's.
 async fn belonging(tx: &mut Tx, event: Event) -> Result<Event, Error> {
-    let Some(reference) = event.run_id().filter(|_| event.project_id().is_none()) else { return Ok(event) };
-    let Some(run) = find_run(tx, reference).await? else { return Ok(event) };
-    let event = event.with_run(&run.id);
+    let Some(reference) = event.run_id() else { return Ok(event) };
+    let Some(run) = tx.runs().resolve(reference).await? else { return Ok(event) };
+    let event = if reference == run.id { event } else { event.with_run(&run.id) };
     Ok(match &run.project_id {
-        Some(project_id) => event.with_project(project_id),
-        None => event,
+        Some(project_id) if event.project_id().is_none() => event.with_project(project_id),
+        _ => event,
     })
 }

@@ -67,10 +67,15 @@ impl Identity {
             return Ok(());
         }
         let now = self.store.clock.now();
-        let user =
-            User { id: UserId::mint(), username: DEFAULT_USERNAME.to_owned(), role: "admin".to_owned() };
+        let user = User {
+            id: UserId::mint(),
+            username: DEFAULT_USERNAME.to_owned(),
+            role: "admin".to_owned(),
+        };
         let facts = json!({ "after": { "username": user.username, "role": user.role } });
-        tx.identity().insert(&Account { user: user.clone(), password_hash }, WireTime::from(now).as_str()).await?;
+        tx.identity()
+            .insert(&Account { user: user.clone(), password_hash }, WireTime::from(now).as_str())
+            .await?;
         let author = Actor::system().require(Permission::Administer)?;
         tx.record(&author, now, entry(Operation::UserCreated, Some(&user.id), Change::of(&facts)));
         tx.commit().await?;
@@ -128,7 +133,14 @@ impl Identity {
             return Err(Error::WrongCredentials);
         };
         self.throttle.lock().expect("counting does not panic").forgive(&attempt);
-        self.open_session(&stranger, account, rehashed.as_deref(), address, password == DEFAULT_PASSWORD).await
+        self.open_session(
+            &stranger,
+            account,
+            rehashed.as_deref(),
+            address,
+            password == DEFAULT_PASSWORD,
+        )
+        .await
     }
 
     /// The person whose session has this key.
@@ -138,7 +150,14 @@ impl Identity {
     /// [`Error::Store`].
     pub async fn session(&self, key: &str) -> Result<Option<User>, Error> {
         let now = WireTime::from(self.store.clock.now());
-        Ok(self.store.db.read().await?.identity().find_session(&keys::hash(key), now.as_str()).await?)
+        Ok(self
+            .store
+            .db
+            .read()
+            .await?
+            .identity()
+            .find_session(&keys::hash(key), now.as_str())
+            .await?)
     }
 
     /// Ends a session. One that is over already is no error.
@@ -176,7 +195,8 @@ impl Identity {
         address: Option<IpAddr>,
     ) -> Result<(), Error> {
         let author = actor.require(Permission::OwnAccount)?;
-        let id = actor.person().cloned().ok_or(pilotdeck_domain::identity::Denied::Unauthenticated)?;
+        let id =
+            actor.person().cloned().ok_or(pilotdeck_domain::identity::Denied::Unauthenticated)?;
         let account = self.account(&id).await?;
         let attempt = self.begin_attempt(&account.user.username, address)?;
         if self.passwords.verify(current.trim(), Some(&account.password_hash)).await.is_none() {
@@ -192,7 +212,12 @@ impl Identity {
     /// # Errors
     ///
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
-    pub async fn set_password(&self, actor: &Actor, username: &str, new: &NewPassword) -> Result<(), Error> {
+    pub async fn set_password(
+        &self,
+        actor: &Actor,
+        username: &str,
+        new: &NewPassword,
+    ) -> Result<(), Error> {
         let author = actor.require(Permission::Administer)?;
         let found = self.store.db.read().await?.identity().find_by_name(username.trim()).await?;
         let account = found.ok_or_else(|| Error::not_found(Kind::User, username))?;
@@ -204,7 +229,11 @@ impl Identity {
         found.ok_or_else(|| Error::not_found(Kind::User, id.as_str()))
     }
 
-    fn begin_attempt(&self, username: &str, address: Option<IpAddr>) -> Result<throttle::Attempt, Error> {
+    fn begin_attempt(
+        &self,
+        username: &str,
+        address: Option<IpAddr>,
+    ) -> Result<throttle::Attempt, Error> {
         self.throttle
             .lock()
             .expect("counting does not panic")
@@ -226,7 +255,8 @@ impl Identity {
         let now = self.store.clock.now();
         let id = &account.user.id;
         // The password may have been replaced while this one was verified.
-        let still = tx.identity().find(id).await?.filter(|now| now.password_hash == account.password_hash);
+        let still =
+            tx.identity().find(id).await?.filter(|now| now.password_hash == account.password_hash);
         if still.is_none() {
             return Err(Error::WrongCredentials);
         }
@@ -276,7 +306,8 @@ impl Identity {
         let id = &account.user.id;
         let mut tx = self.store.db.write().await?;
         let now = self.store.clock.now();
-        let still = tx.identity().find(id).await?.filter(|now| now.password_hash == account.password_hash);
+        let still =
+            tx.identity().find(id).await?.filter(|now| now.password_hash == account.password_hash);
         if still.is_none() {
             return Err(Error::WrongCredentials);
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use pilotdeck_domain::coerce;
 use pilotdeck_domain::identity::{Actor, Permission};
-pub use pilotdeck_storage::{TokenSum, UsageFilter};
 use pilotdeck_storage::{Collection, Dimension};
+pub use pilotdeck_storage::{TokenSum, UsageFilter};
 use serde_json::Value;
 
 use crate::{Error, Store};
@@ -94,7 +94,10 @@ impl Insights {
             total_revenue: money.revenue + in_numbers(money.revenues_in_words),
             ..ProjectStats::default()
         };
-        let count = |by: &mut BTreeMap<String, i64>, name: Option<String>, otherwise: &str, projects: i64| {
+        let count = |by: &mut BTreeMap<String, i64>,
+                     name: Option<String>,
+                     otherwise: &str,
+                     projects: i64| {
             let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| otherwise.to_owned());
             *by.entry(name).or_default() += projects;
         };
@@ -128,8 +131,15 @@ impl Insights {
             }
         }
         stats.by_day.sort_by(|a, b| a.name.cmp(&b.name));
-        for sums in [&mut stats.by_project, &mut stats.by_agent, &mut stats.by_workspace, &mut stats.by_model] {
-            sums.sort_by(|a, b| b.total_tokens.cmp(&a.total_tokens).then_with(|| b.newest.cmp(&a.newest)));
+        for sums in [
+            &mut stats.by_project,
+            &mut stats.by_agent,
+            &mut stats.by_workspace,
+            &mut stats.by_model,
+        ] {
+            sums.sort_by(|a, b| {
+                b.total_tokens.cmp(&a.total_tokens).then_with(|| b.newest.cmp(&a.newest))
+            });
         }
         Ok(stats)
     }

@@ -39,7 +39,11 @@ impl Ledger {
     ///
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
-    pub async fn list(&self, actor: &Actor, filter: &LedgerFilter) -> Result<(Vec<Line>, Head), Error> {
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        filter: &LedgerFilter,
+    ) -> Result<(Vec<Line>, Head), Error> {
         actor.require(Permission::ReadLedger)?;
         let mut tx = self.0.db.snapshot().await?;
         let lines = tx.ledger().list(filter).await?;

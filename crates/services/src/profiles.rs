@@ -56,18 +56,27 @@ impl Profiles {
     ///
     /// [`Error::Invalid`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
-    pub async fn create(&self, actor: &Actor, body: Map<String, Value>) -> Result<CreatedProfile, Error> {
+    pub async fn create(
+        &self,
+        actor: &Actor,
+        body: Map<String, Value>,
+    ) -> Result<CreatedProfile, Error> {
         let author = actor.require(Permission::WriteAgents)?;
         let now = self.0.clock.now();
         let profile = Profile::create(body, now)?;
         let id = profile.id().as_str();
         let mut tx = self.0.db.write().await?;
         if !tx.profiles().insert(&profile).await? {
-            let stored = tx.profiles().find(id).await?.ok_or_else(|| Error::not_found(Kind::Profile, id))?;
+            let stored =
+                tx.profiles().find(id).await?.ok_or_else(|| Error::not_found(Kind::Profile, id))?;
             return Ok(CreatedProfile { profile: stored, created: false });
         }
         tx.touch(Collection::Profiles, now).await?;
-        tx.record(&author, now, entry(Operation::ProfileCreated, id, Change::created(profile.document())));
+        tx.record(
+            &author,
+            now,
+            entry(Operation::ProfileCreated, id, Change::created(profile.document())),
+        );
         tx.commit().await?;
         Ok(CreatedProfile { profile: profile.document().into(), created: true })
     }
@@ -78,11 +87,17 @@ impl Profiles {
     ///
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(profile.id = id), err(level = "debug"))]
-    pub async fn change(&self, actor: &Actor, id: &str, patch: Map<String, Value>) -> Result<Document, Error> {
+    pub async fn change(
+        &self,
+        actor: &Actor,
+        id: &str,
+        patch: Map<String, Value>,
+    ) -> Result<Document, Error> {
         let author = actor.require(Permission::WriteAgents)?;
         let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
-        let stored = tx.profiles().find(id).await?.ok_or_else(|| Error::not_found(Kind::Profile, id))?;
+        let stored =
+            tx.profiles().find(id).await?.ok_or_else(|| Error::not_found(Kind::Profile, id))?;
         let before = stored.fields()?;
         let profile = Profile::merged(&before, patch, now)?;
         tx.profiles().save(&profile, &seen(&before)).await?;
@@ -103,10 +118,15 @@ impl Profiles {
         let author = actor.require(Permission::WriteAgents)?;
         let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
-        let stored = tx.profiles().find(id).await?.ok_or_else(|| Error::not_found(Kind::Profile, id))?;
+        let stored =
+            tx.profiles().find(id).await?.ok_or_else(|| Error::not_found(Kind::Profile, id))?;
         tx.profiles().delete(id).await?;
         tx.touch(Collection::Profiles, now).await?;
-        tx.record(&author, now, entry(Operation::ProfileDeleted, id, Change::deleted(&stored.fields()?)));
+        tx.record(
+            &author,
+            now,
+            entry(Operation::ProfileDeleted, id, Change::deleted(&stored.fields()?)),
+        );
         tx.commit().await?;
         Ok(())
     }

@@ -101,7 +101,11 @@ impl Projects {
             return Err(Error::Taken { kind: Kind::Project, id: id.to_owned() });
         }
         tx.touch(Collection::Projects, now).await?;
-        tx.record(&author, now, entry(Operation::ProjectCreated, id, Change::created(project.document())));
+        tx.record(
+            &author,
+            now,
+            entry(Operation::ProjectCreated, id, Change::created(project.document())),
+        );
         tx.commit().await?;
         Ok(project.document().into())
     }
@@ -113,7 +117,12 @@ impl Projects {
     /// [`Error::Stale`] if the patch names the version it is for and the project is at another one;
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(project.id = id), err(level = "debug"))]
-    pub async fn change(&self, actor: &Actor, id: &str, patch: Map<String, Value>) -> Result<Document, Error> {
+    pub async fn change(
+        &self,
+        actor: &Actor,
+        id: &str,
+        patch: Map<String, Value>,
+    ) -> Result<Document, Error> {
         let author = actor.require(Permission::WriteProjects)?;
         let expected = expected_version(&patch);
         let mut tx = self.0.db.write().await?;
@@ -195,11 +204,12 @@ impl Projects {
         let author = actor.require(Permission::WriteProjects)?;
         let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
-        let stored = tx.projects().find(id).await?.ok_or_else(|| Error::not_found(Kind::Project, id))?;
+        let stored =
+            tx.projects().find(id).await?.ok_or_else(|| Error::not_found(Kind::Project, id))?;
         let detached = tx.runs().detach(id).await?;
         tx.projects().delete(&ProjectId::stored(id)).await?;
         tx.touch(Collection::Projects, now).await?;
-        let change = Change::deleted(&stored.fields()?).with("detachedRuns", json!(detached));
+        let change = Change::deleted(&stored.fields()?).with("detachedRuns", &json!(detached));
         tx.record(&author, now, entry(Operation::ProjectDeleted, id, change));
         tx.commit().await?;
         Ok(())
@@ -213,7 +223,8 @@ pub(crate) async fn apply(
     now: DateTime<Utc>,
     op: BatchOp,
 ) -> Result<Document, Error> {
-    let stored = tx.projects().find(&op.id).await?.ok_or_else(|| Error::not_found(Kind::Project, &op.id))?;
+    let stored =
+        tx.projects().find(&op.id).await?.ok_or_else(|| Error::not_found(Kind::Project, &op.id))?;
     let before = stored.fields()?;
     check_version(op.expected_version.as_deref(), &before, &stored)?;
     let project = Project::merged(&before, op.patch, now)?;
@@ -270,9 +281,11 @@ fn reordered(before: &[String], wanted: Vec<String>) -> Vec<String> {
 fn moved(before: &[String], after: &[String]) -> Entry {
     let pairs = || before.iter().zip(after);
     let from = pairs().take_while(|(old, new)| old == new).count();
-    let until = before.len() - pairs().rev().take_while(|(old, new)| old == new).count().min(before.len() - from);
-    let change =
-        Change::of(&json!({ "from": from, "before": before[from..until], "after": after[from..until] }));
+    let until = before.len()
+        - pairs().rev().take_while(|(old, new)| old == new).count().min(before.len() - from);
+    let change = Change::of(
+        &json!({ "from": from, "before": before[from..until], "after": after[from..until] }),
+    );
     let mut entry = Entry::new(Operation::ProjectsReordered, SubjectKind::Projects, "", change);
     entry.subject_id = None;
     entry
@@ -295,7 +308,10 @@ mod tests {
     #[test]
     fn the_ledger_names_only_the_part_of_the_order_that_moved() {
         let entry = moved(&ids("a b c d"), &ids("a c b d"));
-        assert_eq!(entry.change.value(), &json!({ "from": 1, "before": ["b", "c"], "after": ["c", "b"] }));
+        assert_eq!(
+            entry.change.value(),
+            &json!({ "from": 1, "before": ["b", "c"], "after": ["c", "b"] })
+        );
         let entry = moved(&ids("a b"), &ids("a b"));
         assert_eq!(entry.change.value(), &json!({ "from": 2, "before": [], "after": [] }));
     }

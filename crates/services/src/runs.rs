@@ -70,7 +70,11 @@ impl Runs {
     ///
     /// [`Error::Invalid`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
-    pub async fn start(&self, actor: &Actor, body: Map<String, Value>) -> Result<StartedRun, Error> {
+    pub async fn start(
+        &self,
+        actor: &Actor,
+        body: Map<String, Value>,
+    ) -> Result<StartedRun, Error> {
         let author = actor.require(Permission::WriteAgents)?;
         let now = self.0.clock.now();
         let NewRun { run, session, id_given } = Run::create(body, now)?;
@@ -90,7 +94,11 @@ impl Runs {
             tx.runs().remember(session, &run).await?;
         }
         tx.touch(Collection::Runs, now).await?;
-        tx.record(&author, now, entry(Operation::RunCreated, &run, Change::created(run.document())));
+        tx.record(
+            &author,
+            now,
+            entry(Operation::RunCreated, &run, Change::created(run.document())),
+        );
         usage::ingest(&mut tx, &author, now, &run).await?;
         tx.commit().await?;
         Ok(StartedRun { id: run.id().to_string(), run: run.document().into(), created: true })
@@ -131,11 +139,17 @@ async fn apply(
     let run = Run::merged(&before, patch, now)?;
     let seen = before.get("updatedAt").and_then(Value::as_str).map(WireTime::stored);
     tx.runs().save(&run, seen.as_ref()).await?;
-    tx.record(author, now, entry(Operation::RunUpdated, &run, Change::between(&before, run.document())));
+    tx.record(
+        author,
+        now,
+        entry(Operation::RunUpdated, &run, Change::between(&before, run.document())),
+    );
     Ok(run)
 }
 
 fn entry(operation: Operation, run: &Run, change: Change) -> Entry {
     let id = run.id().as_str();
-    Entry::new(operation, SubjectKind::Run, id, change).in_project(run.project_id()).in_run(Some(id))
+    Entry::new(operation, SubjectKind::Run, id, change)
+        .in_project(run.project_id())
+        .in_run(Some(id))
 }

@@ -6,8 +6,8 @@ use pilotdeck_domain::identity::{Actor, Author, Permission};
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use pilotdeck_domain::runs::Run;
 use pilotdeck_domain::usage::UsageRecord;
-pub use pilotdeck_storage::{StoredUsage, UsageFilter};
 use pilotdeck_storage::{Collection, Document, Tx};
+pub use pilotdeck_storage::{StoredUsage, UsageFilter};
 use serde_json::{Map, Value};
 
 use crate::{Error, MAX_ITEMS, Store};
@@ -30,7 +30,12 @@ impl Usage {
     ///
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
-    pub async fn list(&self, actor: &Actor, filter: &UsageFilter, limit: i64) -> Result<Vec<Document>, Error> {
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        filter: &UsageFilter,
+        limit: i64,
+    ) -> Result<Vec<Document>, Error> {
         actor.require(Permission::ReadAgents)?;
         Ok(self.0.db.read().await?.usage().list(filter, limit).await?)
     }
@@ -48,7 +53,9 @@ impl Usage {
     ) -> Result<Vec<Result<StoredUsage, InvalidInput>>, Error> {
         let author = actor.require(Permission::WriteAgents)?;
         if items.len() > MAX_ITEMS {
-            return Err(InvalidInput::new("records", "records must have at most 10000 items").into());
+            return Err(
+                InvalidInput::new("records", "records must have at most 10000 items").into()
+            );
         }
         let now = self.0.clock.now();
         let parsed: Vec<_> = items.into_iter().map(|item| UsageRecord::create(item, now)).collect();
@@ -90,7 +97,12 @@ impl Usage {
 /// Keeps the one usage record of a run that reports its total in step with what it reports.
 ///
 /// A client that also sends a record per call has counted that usage already: then the total adds nothing.
-pub(crate) async fn ingest(tx: &mut Tx, author: &Author, now: DateTime<Utc>, run: &Run) -> Result<(), Error> {
+pub(crate) async fn ingest(
+    tx: &mut Tx,
+    author: &Author,
+    now: DateTime<Utc>,
+    run: &Run,
+) -> Result<(), Error> {
     let Some(record) = run.usage(now) else { return Ok(()) };
     let id = record.id().as_str();
     let Some(stored) = tx.usage().find(id).await? else {

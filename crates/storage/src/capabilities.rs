@@ -83,7 +83,11 @@ impl Capabilities<'_> {
     /// # Errors
     ///
     /// [`StoreError::Stale`] if someone saved since, or the row is gone.
-    pub async fn save(&mut self, capability: &Capability, seen: &WireTime) -> Result<(), StoreError> {
+    pub async fn save(
+        &mut self,
+        capability: &Capability,
+        seen: &WireTime,
+    ) -> Result<(), StoreError> {
         let done = sqlx::query(SAVE)
             .bind(capability.id().as_str())
             .bind(seen.as_str())

@@ -57,15 +57,25 @@ pub struct Database {
 
 impl Database {
     /// Connects to a file that was prepared ([`crate::open`]).
-    pub(crate) async fn connect(path: PathBuf, durability: Durability, lock: Lock) -> Result<Self, StoreError> {
-        let options = options(&path).journal_mode(SqliteJournalMode::Wal).synchronous(match durability {
-            Durability::Process => SqliteSynchronous::Normal,
-            Durability::Power => SqliteSynchronous::Full,
-        });
-        let writer = pool(1).connect_with(options.clone().thread_name(|id| format!("db-writer-{id}"))).await?;
+    pub(crate) async fn connect(
+        path: PathBuf,
+        durability: Durability,
+        lock: Lock,
+    ) -> Result<Self, StoreError> {
+        let options =
+            options(&path).journal_mode(SqliteJournalMode::Wal).synchronous(match durability {
+                Durability::Process => SqliteSynchronous::Normal,
+                Durability::Power => SqliteSynchronous::Full,
+            });
+        let writer = pool(1)
+            .connect_with(options.clone().thread_name(|id| format!("db-writer-{id}")))
+            .await?;
         let readers = pool(READERS)
             .connect_with(
-                options.read_only(true).pragma("query_only", "ON").thread_name(|id| format!("db-reader-{id}")),
+                options
+                    .read_only(true)
+                    .pragma("query_only", "ON")
+                    .thread_name(|id| format!("db-reader-{id}")),
             )
             .await?;
         Ok(Self { path: path.into(), readers, writer, head: Arc::default(), _lock: Arc::new(lock) })

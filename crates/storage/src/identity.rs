@@ -104,8 +104,18 @@ impl Identity<'_> {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn set_password(&mut self, id: &UserId, hash: &str, now: &str) -> Result<(), StoreError> {
-        sqlx::query(SET_PASSWORD).bind(id.as_str()).bind(hash).bind(now).execute(self.0.conn()).await?;
+    pub async fn set_password(
+        &mut self,
+        id: &UserId,
+        hash: &str,
+        now: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query(SET_PASSWORD)
+            .bind(id.as_str())
+            .bind(hash)
+            .bind(now)
+            .execute(self.0.conn())
+            .await?;
         Ok(())
     }
 
@@ -138,7 +148,11 @@ impl Identity<'_> {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn find_session(&mut self, key_hash: &str, now: &str) -> Result<Option<User>, StoreError> {
+    pub async fn find_session(
+        &mut self,
+        key_hash: &str,
+        now: &str,
+    ) -> Result<Option<User>, StoreError> {
         Ok(sqlx::query(FIND_SESSION)
             .bind(key_hash)
             .bind(now)
@@ -163,7 +177,8 @@ impl Identity<'_> {
     ///
     /// If the database fails.
     pub async fn end_sessions_but(&mut self, id: &UserId, kept: &str) -> Result<u64, StoreError> {
-        let done = sqlx::query(END_SESSIONS).bind(id.as_str()).bind(kept).execute(self.0.conn()).await?;
+        let done =
+            sqlx::query(END_SESSIONS).bind(id.as_str()).bind(kept).execute(self.0.conn()).await?;
         Ok(done.rows_affected())
     }
 }

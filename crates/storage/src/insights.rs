@@ -177,7 +177,8 @@ impl Insights<'_> {
         let in_words: Vec<(String, String)> =
             sqlx::query_as(MONEY_IN_WORDS).fetch_all(self.0.conn()).await?;
         for (amount, words) in in_words {
-            if amount == "cost" { &mut money.costs_in_words } else { &mut money.revenues_in_words }.push(words);
+            if amount == "cost" { &mut money.costs_in_words } else { &mut money.revenues_in_words }
+                .push(words);
         }
         Ok(money)
     }
@@ -203,7 +204,8 @@ impl Insights<'_> {
 
 fn token_sum(row: &SqliteRow) -> Result<TokenSum, sqlx::Error> {
     let whole = |high: &str, low: &str| -> Result<i128, sqlx::Error> {
-        Ok((i128::from(row.try_get::<i64, _>(high)?) << 32) + i128::from(row.try_get::<i64, _>(low)?))
+        Ok((i128::from(row.try_get::<i64, _>(high)?) << 32)
+            + i128::from(row.try_get::<i64, _>(low)?))
     };
     Ok(TokenSum {
         dimension: match row.try_get::<i64, _>("dimension")? {

@@ -37,6 +37,6 @@ pub use meta::Collection;
 pub use open::{LocalTime, OpenError, OpenOptions, Opened, open};
 pub use profiles::Profiles;
 pub use projects::{ProjectFilter, Projects};
-pub use runs::{RunFilter, Runs};
+pub use runs::{KnownRun, RunFilter, Runs};
 pub use tx::Tx;
 pub use usage::{StoredUsage, Usage, UsageFilter};

@@ -46,7 +46,10 @@ impl Tx {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn last_updated(&mut self, collection: Collection) -> Result<Option<String>, StoreError> {
+    pub async fn last_updated(
+        &mut self,
+        collection: Collection,
+    ) -> Result<Option<String>, StoreError> {
         Ok(sqlx::query_scalar(FIND).bind(collection.key()).fetch_optional(self.conn()).await?)
     }
 
@@ -55,7 +58,11 @@ impl Tx {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn touch(&mut self, collection: Collection, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn touch(
+        &mut self,
+        collection: Collection,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         let now = WireTime::from(now);
         sqlx::query(MOVE).bind(collection.key()).bind(now.as_str()).execute(self.conn()).await?;
         Ok(())

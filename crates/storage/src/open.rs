@@ -139,7 +139,9 @@ pub async fn open(options: OpenOptions<'_>) -> Result<(Database, Opened), OpenEr
         LockError::Io(error) => read_only(&path, &error),
     })?;
     let failed = |source: StoreError| match source {
-        StoreError::ReadOnly => OpenError::ReadOnly { path: path.clone(), reason: "it is read-only".to_owned() },
+        StoreError::ReadOnly => {
+            OpenError::ReadOnly { path: path.clone(), reason: "it is read-only".to_owned() }
+        }
         source => OpenError::Store { path: path.clone(), source },
     };
     let mut conn = preparing(&path).connect().await.map_err(|error| failed(error.into()))?;
@@ -147,7 +149,8 @@ pub async fn open(options: OpenOptions<'_>) -> Result<(Database, Opened), OpenEr
     let closed = conn.close().await;
     let opened = prepared?;
     closed.map_err(|error| failed(error.into()))?;
-    let database = Database::connect(path.clone(), options.durability, lock).await.map_err(failed)?;
+    let database =
+        Database::connect(path.clone(), options.durability, lock).await.map_err(failed)?;
     Ok((database, opened))
 }
 
@@ -170,7 +173,10 @@ fn usable(path: &Path) -> Result<PathBuf, OpenError> {
         return Err(OpenError::ReadOnly { path, reason: "its permissions say so".to_owned() });
     }
     let mut start = Vec::with_capacity(MAGIC.len());
-    file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut start).map_err(|error| read_only(&path, &error))?;
+    file.by_ref()
+        .take(MAGIC.len() as u64)
+        .read_to_end(&mut start)
+        .map_err(|error| read_only(&path, &error))?;
     if !start.is_empty() && start != MAGIC {
         return Err(OpenError::Refused { path, source: AdoptError::NotSqlite });
     }
@@ -194,6 +200,9 @@ async fn prepare(
 ) -> Result<Opened, OpenError> {
     let refused = |source: AdoptError| match source {
         AdoptError::Engine(error) => failed(error.into()),
+        AdoptError::ReadOnly => failed(StoreError::ReadOnly),
+        AdoptError::DiskFull => failed(StoreError::Full),
+        AdoptError::Busy => failed(StoreError::Busy),
         source => OpenError::Refused { path: path.to_owned(), source },
     };
     let now = options.clock.now();
@@ -207,8 +216,10 @@ async fn prepare(
                 let path = path.to_owned();
                 return Err(OpenError::Newer { path, found: applied, known: migrations::NEWEST });
             }
-            let elsewhere: Option<String> =
-                sqlx::query_scalar(WRITTEN_ELSEWHERE).fetch_optional(&mut *conn).await.map_err(|e| failed(e.into()))?;
+            let elsewhere: Option<String> = sqlx::query_scalar(WRITTEN_ELSEWHERE)
+                .fetch_optional(&mut *conn)
+                .await
+                .map_err(|e| failed(e.into()))?;
             if elsewhere.is_none() && applied == migrations::NEWEST {
                 return Ok(Opened::Ready);
             }
@@ -222,16 +233,21 @@ async fn prepare(
 
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.map_err(|error| failed(error.into()))?;
     let report = match version {
-        Some(version) => {
-            Some(adoption::adopt(&mut tx, version, options.local_time, now).await.map_err(refused)?)
-        }
+        Some(version) => Some(
+            adoption::adopt(&mut tx, version, options.local_time, now).await.map_err(refused)?,
+        ),
         None => {
             adoption::create_schema(&mut tx).await.map_err(refused)?;
             None
         }
     };
-    migrations::run(&mut tx).await.map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
-    sqlx::query(FORGET_WRITTEN_ELSEWHERE).execute(&mut *tx).await.map_err(|error| failed(error.into()))?;
+    migrations::run(&mut tx)
+        .await
+        .map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
+    sqlx::query(FORGET_WRITTEN_ELSEWHERE)
+        .execute(&mut *tx)
+        .await
+        .map_err(|error| failed(error.into()))?;
     record(&mut tx, report.as_ref(), now).await.map_err(failed)?;
     tx.commit().await.map_err(|error| failed(error.into()))?;
 
@@ -242,7 +258,11 @@ async fn prepare(
 }
 
 /// Copies the database, with what its write-ahead log holds, to a new file beside it.
-async fn copy(conn: &mut SqliteConnection, path: &Path, now: DateTime<Utc>) -> Result<PathBuf, OpenError> {
+async fn copy(
+    conn: &mut SqliteConnection,
+    path: &Path,
+    now: DateTime<Utc>,
+) -> Result<PathBuf, OpenError> {
     let stamp = now.format("%Y%m%dT%H%M%SZ");
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let backup = (1..)
@@ -266,8 +286,13 @@ async fn copy(conn: &mut SqliteConnection, path: &Path, now: DateTime<Utc>) -> R
     }
 }
 
-async fn record(conn: &mut SqliteConnection, report: Option<&Report>, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let author: Author = Actor::system().require(Permission::Administer).expect("the system may do everything");
+async fn record(
+    conn: &mut SqliteConnection,
+    report: Option<&Report>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let author: Author =
+        Actor::system().require(Permission::Administer).expect("the system may do everything");
     let (operation, facts) = match report {
         Some(report) => (Operation::DatabaseAdopted, json!(report)),
         None => (Operation::DatabaseCreated, json!({ "userVersion": adoption::VERSION })),

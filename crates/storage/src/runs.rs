@@ -21,6 +21,13 @@ statements! {
          WHERE s.session_id = $1
          ORDER BY r.created_at DESC
          LIMIT 1";
+    RESOLVE = "
+        SELECT id, project_id FROM agent_runs WHERE id = $1
+         UNION ALL
+        SELECT r.id, r.project_id
+          FROM run_sessions s JOIN agent_runs r ON r.id = s.run_id
+         WHERE s.session_id = $1
+         LIMIT 1";
     REMEMBER = "INSERT OR IGNORE INTO run_sessions (session_id, source, run_id) VALUES ($1, $2, $3)";
     INSERT = "
         INSERT INTO agent_runs (id, project_id, agent_id, status, created_at, updated_at, started_at, finished_at,
@@ -81,6 +88,15 @@ pub struct RunFilter {
     pub offset: i64,
 }
 
+/// What something that refers to a run needs to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownRun {
+    /// Identifies the run.
+    pub id: String,
+    /// Its project.
+    pub project_id: Option<String>,
+}
+
 /// The table of agent runs.
 pub struct Runs<'a>(&'a mut Tx);
 
@@ -107,7 +123,10 @@ impl Runs<'_> {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn find_by_identity(&mut self, session: &Session) -> Result<Option<Document>, StoreError> {
+    pub async fn find_by_identity(
+        &mut self,
+        session: &Session,
+    ) -> Result<Option<Document>, StoreError> {
         let found = sqlx::query_scalar(FIND_BY_IDENTITY)
             .bind(&session.session_id)
             .bind(&session.source)
@@ -121,13 +140,33 @@ impl Runs<'_> {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn find_by_reference(&mut self, reference: &str) -> Result<Option<Document>, StoreError> {
+    pub async fn find_by_reference(
+        &mut self,
+        reference: &str,
+    ) -> Result<Option<Document>, StoreError> {
         if let Some(run) = self.find(reference).await? {
             return Ok(Some(run));
         }
-        let found =
-            sqlx::query_scalar(FIND_BY_SESSION).bind(reference).fetch_optional(self.0.conn()).await?;
+        let found = sqlx::query_scalar(FIND_BY_SESSION)
+            .bind(reference)
+            .fetch_optional(self.0.conn())
+            .await?;
         Ok(found.map(Document::stored))
+    }
+
+    /// The run with this id, or else one of a session with this id, without its document.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn resolve(&mut self, reference: &str) -> Result<Option<KnownRun>, StoreError> {
+        Ok(sqlx::query(RESOLVE)
+            .bind(reference)
+            .try_map(|row: SqliteRow| {
+                Ok(KnownRun { id: row.try_get("id")?, project_id: row.try_get("project_id")? })
+            })
+            .fetch_optional(self.0.conn())
+            .await?)
     }
 
     /// Adds `run`; false if its id is taken.

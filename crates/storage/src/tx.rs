@@ -45,7 +45,10 @@ impl Tx {
         Self(Inner::Snapshot(transaction))
     }
 
-    pub(crate) fn write(inner: Transaction<'static, Sqlite>, known: OwnedMutexGuard<Option<Head>>) -> Self {
+    pub(crate) fn write(
+        inner: Transaction<'static, Sqlite>,
+        known: OwnedMutexGuard<Option<Head>>,
+    ) -> Self {
         Self(Inner::Write(Box::new(Write { inner, known, recorded: Vec::new() })))
     }
 
@@ -111,7 +114,8 @@ impl Write {
         self.recorded
             .iter()
             .map(|recorded| {
-                let line = Line::seal(&head, &recorded.author, &recorded.ts, recorded.entry.clone());
+                let line =
+                    Line::seal(&head, &recorded.author, &recorded.ts, recorded.entry.clone());
                 head = line.head();
                 line
             })

@@ -121,12 +121,20 @@ impl Usage<'_> {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn append_many(&mut self, records: &[UsageRecord]) -> Result<Vec<StoredUsage>, StoreError> {
+    pub async fn append_many(
+        &mut self,
+        records: &[UsageRecord],
+    ) -> Result<Vec<StoredUsage>, StoreError> {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        let documents: Vec<String> = records.iter().map(|record| print(record.document())).collect();
-        let rows: Value = records.iter().zip(&documents).map(|(record, document)| row(record, document)).collect();
+        let documents: Vec<String> =
+            records.iter().map(|record| print(record.document())).collect();
+        let rows: Value = records
+            .iter()
+            .zip(&documents)
+            .map(|(record, document)| row(record, document))
+            .collect();
         let created: Vec<String> =
             sqlx::query_scalar(APPEND_MANY).bind(rows.to_string()).fetch_all(self.0.conn()).await?;
         let mut created: HashSet<String> = created.into_iter().collect();
@@ -147,12 +155,18 @@ impl Usage<'_> {
             .map(|(record, _)| record.id().as_str())
             .collect();
         if taken.as_array().is_some_and(|taken| !taken.is_empty()) {
-            let stored: std::collections::HashMap<String, String> =
-                sqlx::query_as(FIND_MANY).bind(taken.to_string()).fetch_all(self.0.conn()).await?.into_iter().collect();
+            let stored: std::collections::HashMap<String, String> = sqlx::query_as(FIND_MANY)
+                .bind(taken.to_string())
+                .fetch_all(self.0.conn())
+                .await?
+                .into_iter()
+                .collect();
             for (record, outcome) in records.iter().zip(&mut outcomes) {
                 if outcome.is_none() {
-                    let document = stored.get(record.id().as_str()).cloned().ok_or(StoreError::Stale)?;
-                    *outcome = Some(StoredUsage { created: false, document: Document::stored(document) });
+                    let document =
+                        stored.get(record.id().as_str()).cloned().ok_or(StoreError::Stale)?;
+                    *outcome =
+                        Some(StoredUsage { created: false, document: Document::stored(document) });
                 }
             }
         }
@@ -190,7 +204,11 @@ impl Usage<'_> {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn list(&mut self, filter: &UsageFilter, limit: i64) -> Result<Vec<Document>, StoreError> {
+    pub async fn list(
+        &mut self,
+        filter: &UsageFilter,
+        limit: i64,
+    ) -> Result<Vec<Document>, StoreError> {
         let sql = match filter {
             UsageFilter { project_id: Some(_), .. } => LIST_IN_PROJECT,
             UsageFilter { agent_id: Some(_), .. } => LIST_OF_AGENT,

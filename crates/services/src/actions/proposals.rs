@@ -9,10 +9,9 @@ use pilotdeck_domain::actions::{
 pub use pilotdeck_storage::StoredProposal;
 
 use super::{
-    Actions, ActionContext, Actor, Author, Collection, Document, Error, Kind, Map, Operation, Permission, Proposal,
-    Tx, Value, append, take_effect, version,
+    ActionContext, Actions, Actor, Author, Collection, Document, Error, Kind, Map, Operation,
+    Permission, Proposal, Tx, Value, append, take_effect, version,
 };
-use crate::events::find_run;
 
 /// A proposal that was sent, and whether this request recorded it.
 #[derive(Clone, Debug)]
@@ -78,12 +77,16 @@ impl Actions {
     ///
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
-    pub async fn propose(&self, actor: &Actor, proposal: &Proposal) -> Result<RecordedProposal, Error> {
+    pub async fn propose(
+        &self,
+        actor: &Actor,
+        proposal: &Proposal,
+    ) -> Result<RecordedProposal, Error> {
         let author = actor.require(Permission::WriteAgents)?;
         let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
         let run = match &proposal.run_ref {
-            Some(reference) => find_run(&mut tx, reference).await?,
+            Some(reference) => tx.runs().resolve(reference).await?,
             None => None,
         };
         let run_id = run.as_ref().map(|run| run.id.as_str()).or(proposal.run_ref.as_deref());
@@ -104,10 +107,17 @@ impl Actions {
     ///
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
-    pub async fn proposals(&self, actor: &Actor, filter: &ProposalFilter) -> Result<Vec<StoredProposal>, Error> {
+    pub async fn proposals(
+        &self,
+        actor: &Actor,
+        filter: &ProposalFilter,
+    ) -> Result<Vec<StoredProposal>, Error> {
         actor.require(Permission::ReadAgents)?;
         let mut tx = self.0.db.read().await?;
-        Ok(tx.events().proposals(filter.project_id.as_deref(), filter.pending, filter.limit).await?)
+        Ok(tx
+            .events()
+            .proposals(filter.project_id.as_deref(), filter.pending, filter.limit)
+            .await?)
     }
 
     /// Accepts a proposal: does what it proposes, as an action. Accepting it again changes nothing.
@@ -117,7 +127,12 @@ impl Actions {
     /// [`Error::NotFound`], [`Error::AlreadyDecided`] if it was rejected, [`Error::NoProject`], [`Error::Invalid`] if
     /// what it proposes is no action, [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(proposal.id = id), err(level = "debug"))]
-    pub async fn accept(&self, actor: &Actor, id: &str, reason: Option<&str>) -> Result<Decision, Error> {
+    pub async fn accept(
+        &self,
+        actor: &Actor,
+        id: &str,
+        reason: Option<&str>,
+    ) -> Result<Decision, Error> {
         let author = actor.require(Permission::DecideProposals)?;
         let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
@@ -126,12 +141,17 @@ impl Actions {
             Undecided::Done(decision) => return Ok(decision),
         };
         let action = proposed_action(&proposal)?;
-        let project_id = proposal.get("projectId").and_then(Value::as_str).ok_or(Error::NoProject)?.to_owned();
-        let stored =
-            tx.projects().find(&project_id).await?.ok_or_else(|| Error::not_found(Kind::Project, &project_id))?;
+        let project_id =
+            proposal.get("projectId").and_then(Value::as_str).ok_or(Error::NoProject)?.to_owned();
+        let stored = tx
+            .projects()
+            .find(&project_id)
+            .await?
+            .ok_or_else(|| Error::not_found(Kind::Project, &project_id))?;
         let effect = action.effect(&stored.fields()?, &proposer(&proposal), now);
         let changes = effect.patch.is_some();
-        let project = take_effect(&mut tx, &author, now, &project_id, stored, effect.patch.clone()).await?;
+        let project =
+            take_effect(&mut tx, &author, now, &project_id, stored, effect.patch.clone()).await?;
         let event = acceptance_event(
             &proposal,
             &action,
@@ -155,7 +175,12 @@ impl Actions {
     ///
     /// [`Error::NotFound`], [`Error::AlreadyDecided`] if it was accepted, [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(proposal.id = id), err(level = "debug"))]
-    pub async fn reject(&self, actor: &Actor, id: &str, reason: Option<&str>) -> Result<Decision, Error> {
+    pub async fn reject(
+        &self,
+        actor: &Actor,
+        id: &str,
+        reason: Option<&str>,
+    ) -> Result<Decision, Error> {
         let author = actor.require(Permission::DecideProposals)?;
         let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
@@ -201,7 +226,11 @@ async fn undecided(tx: &mut Tx, id: &str, wanted: Verdict) -> Result<Undecided, 
 /// A note that is accepted is signed by the one who proposed it.
 fn proposer(proposal: &Map<String, Value>) -> ActionContext {
     let text = |key: &str| proposal.get(key).and_then(Value::as_str).map(str::to_owned);
-    ActionContext { agent_id: text("agentId"), run_id: text("runId"), project_id: text("projectId") }
+    ActionContext {
+        agent_id: text("agentId"),
+        run_id: text("runId"),
+        project_id: text("projectId"),
+    }
 }
 
 fn decider(author: &Author) -> String {

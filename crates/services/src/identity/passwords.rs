@@ -42,7 +42,11 @@ impl Passwords {
 
     /// Whether `password` has this hash: `None` if it has not, `Some(Some(hash))` if it has and the hash is of the old
     /// kind and should become the one returned. Without a hash the answer is no, and takes as long.
-    pub(super) async fn verify(&self, password: &str, hash: Option<&str>) -> Option<Option<String>> {
+    pub(super) async fn verify(
+        &self,
+        password: &str,
+        hash: Option<&str>,
+    ) -> Option<Option<String>> {
         if password.len() > MAX_PASSWORD_BYTES {
             return None;
         }
@@ -52,7 +56,8 @@ impl Passwords {
                 // Computed in any case, so that an old hash answers as slowly as a new one.
                 let rehashed = hash_now(&password);
                 let digest = hex(&Sha256::digest(password.as_bytes()));
-                bool::from(digest.as_bytes().ct_eq(hash.to_ascii_lowercase().as_bytes())).then_some(Some(rehashed))
+                bool::from(digest.as_bytes().ct_eq(hash.to_ascii_lowercase().as_bytes()))
+                    .then_some(Some(rehashed))
             }
             Some(hash) => matches_phc(&password, &hash).then_some(None),
             None => {
@@ -69,7 +74,10 @@ impl Passwords {
             return known;
         }
         let is_default = self.verify(DEFAULT_PASSWORD, Some(hash)).await.is_some();
-        self.defaults.lock().expect("an insertion does not panic").insert(hash.to_owned(), is_default);
+        self.defaults
+            .lock()
+            .expect("an insertion does not panic")
+            .insert(hash.to_owned(), is_default);
         is_default
     }
 
