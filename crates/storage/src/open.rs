@@ -200,9 +200,9 @@ async fn prepare(
 ) -> Result<Opened, OpenError> {
     let refused = |source: AdoptError| match source {
         AdoptError::Engine(error) => failed(error.into()),
-        AdoptError::ReadOnly => failed(StoreError::ReadOnly),
-        AdoptError::DiskFull => failed(StoreError::Full),
-        AdoptError::Busy => failed(StoreError::Busy),
+        AdoptError::ReadOnly(_) => failed(StoreError::ReadOnly),
+        AdoptError::DiskFull(_) => failed(StoreError::Full),
+        AdoptError::Busy(_) => failed(StoreError::Busy),
         source => OpenError::Refused { path: path.to_owned(), source },
     };
     let now = options.clock.now();
@@ -232,14 +232,11 @@ async fn prepare(
     };
 
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.map_err(|error| failed(error.into()))?;
-    let report = match version {
-        Some(version) => Some(
-            adoption::adopt(&mut tx, version, options.local_time, now).await.map_err(refused)?,
-        ),
-        None => {
-            adoption::create_schema(&mut tx).await.map_err(refused)?;
-            None
-        }
+    let report = if let Some(version) = version {
+        Some(adoption::adopt(&mut tx, version, options.local_time, now).await.map_err(refused)?)
+    } else {
+        adoption::create_schema(&mut tx).await.map_err(refused)?;
+        None
     };
     migrations::run(&mut tx)
         .await
@@ -265,13 +262,12 @@ async fn copy(
 ) -> Result<PathBuf, OpenError> {
     let stamp = now.format("%Y%m%dT%H%M%SZ");
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let backup = (1..)
-        .map(|turn| match turn {
-            1 => path.with_file_name(format!("{name}.bak.{stamp}")),
-            turn => path.with_file_name(format!("{name}.bak.{stamp}-{turn}")),
-        })
-        .find(|candidate| !candidate.exists())
-        .expect("a folder has fewer files than there are numbers");
+    let mut backup = path.with_file_name(format!("{name}.bak.{stamp}"));
+    let mut turn = 1;
+    while backup.exists() {
+        turn += 1;
+        backup = path.with_file_name(format!("{name}.bak.{stamp}-{turn}"));
+    }
     let copied = sqlx::query(BACKUP).bind(backup.to_string_lossy()).execute(conn).await;
     let synced = copied.map_err(|error| error.to_string()).and_then(|_| {
         fs::File::open(&backup).and_then(|file| file.sync_all()).map_err(|error| error.to_string())
