@@ -156,7 +156,7 @@ async fn act(
 ) -> Result<ActionOutcome, Error> {
     let id = item.id.as_str().to_owned();
     if let Some(event) = tx.events().find(&id).await? {
-        return repeated(tx, id, item.project_id, event).await;
+        return Ok(repeated(tx, id, item.project_id, event).await?);
     }
     let Some(project_id) = item.project_id.clone() else {
         let error = InvalidInput::new("projectId", "projectId must be a non-empty string");
