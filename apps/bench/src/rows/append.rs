@@ -71,12 +71,10 @@ impl Bulk {
     /// Opens a copy of what the server made, with the few events that show their shape.
     async fn open(plan: &Plan) -> Result<Self> {
         let mut database = tables::open(&subject::copy(plan, "append", "bulk")?).await?;
-        let events = Shape::read(&mut database, "agent_events", "true").await?;
-        let condition = format!(
-            "operation = 'event.appended' AND subject_id = {}",
-            tables::quoted(events.text("id"))
-        );
-        let ledger = Shape::read(&mut database, "ledger", &condition).await?;
+        let line = "seq = (SELECT max(seq) FROM ledger WHERE operation = 'event.appended')";
+        let ledger = Shape::read(&mut database, "ledger", line).await?;
+        let condition = format!("id = {}", tables::quoted(ledger.text("subject_id")));
+        let events = Shape::read(&mut database, "agent_events", &condition).await?;
         let last: i64 =
             sqlx::query_scalar("SELECT max(seq) FROM ledger").fetch_one(&mut database).await?;
         Ok(Self {

@@ -50,7 +50,7 @@ pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
 async fn seeded(plan: &Plan, name: &str, count: u32) -> Result<ServerProcess> {
     let started = Instant::now();
     let mut database = tables::open(&subject::copy(plan, "events", name)?).await?;
-    let shape = Shape::read(&mut database, "agent_events", "true").await?;
+    let shape = Shape::read(&mut database, "agent_events", "run_id = 'run-0'").await?;
     let sql = shape.insert_numbered(|column| expression(&shape, column));
     for first in (1..=count).step_by(STATEMENT as usize) {
         let last = (first + STATEMENT - 1).min(count);
