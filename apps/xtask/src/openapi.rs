@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 use xtask::programs;
 use xtask::workspace::{Profile, Workspace};
 
@@ -24,14 +24,12 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let path = workspace.root().join(DOCUMENT);
     let committed =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    if let Some(difference) = first_difference(&committed, &generated) {
-        println!("{difference}");
+    if committed == generated {
+        return Ok(());
     }
-    ensure!(
-        committed == generated,
-        "{DOCUMENT} is not current: run `cargo xtask openapi` and commit it"
-    );
-    Ok(())
+    let difference = first_difference(&committed, &generated)
+        .unwrap_or_else(|| "only the ends of lines differ".to_owned());
+    bail!("{DOCUMENT} is not current, run `cargo xtask openapi` and commit it: {difference}")
 }
 
 fn generate(workspace: &Workspace) -> Result<String> {

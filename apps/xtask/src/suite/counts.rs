@@ -30,9 +30,9 @@ impl Counts {
 
     fn in_line(line: &str) -> Self {
         let line = line.trim();
-        if let Some(test_point) = line.strip_prefix("# ") {
-            // The summary of Node's test runner: `# pass 7`.
-            return match test_point.split_once(' ') {
+        if let Some(total) = line.strip_prefix("ℹ ") {
+            // The summary of Node's test runner: `ℹ pass 7`.
+            return match total.split_once(' ') {
                 Some(("pass", number)) => Self { passed: number.parse().unwrap_or(0), failed: 0 },
                 Some(("fail" | "cancelled", number)) => {
                     Self { passed: 0, failed: number.parse().unwrap_or(0) }
@@ -97,9 +97,9 @@ mod tests {
             ),
             (4, 5)
         );
-        assert_eq!(counts("# pass 7"), (7, 0));
-        assert_eq!(counts("# fail 2"), (0, 2));
-        assert_eq!(counts("# tests 9"), (0, 0));
+        assert_eq!(counts("ℹ pass 7"), (7, 0));
+        assert_eq!(counts("ℹ fail 2"), (0, 2));
+        assert_eq!(counts("ℹ tests 9"), (0, 0));
         assert_eq!(counts("a test says that 3 passed"), (0, 0));
     }
 
