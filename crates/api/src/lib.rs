@@ -1,1 +1,32 @@
-//! PilotDeck api.
+//! The HTTP surfaces: identify the caller, guard the operation, parse the input, call one verb, serve a view.
+//!
+//! Every operation declares its permission where it is mounted (`x-permission`); the OpenAPI document that is generated
+//! from the mounted routes carries it, and the guard reads it from there.
+
+mod actions;
+mod capabilities;
+mod cross_origin;
+mod edge;
+mod envelope;
+mod error;
+mod events;
+mod extract;
+mod guard;
+mod hosts;
+mod identify;
+mod identity;
+mod insights;
+mod ledger;
+mod openapi;
+mod operations;
+mod profiles;
+mod projects;
+mod proposals;
+mod runs;
+mod schemas;
+mod server;
+mod sessions;
+mod usage;
+
+pub use openapi::document;
+pub use server::{Setup, SetupError, serve};

@@ -43,7 +43,9 @@ impl Clock {
         match &self.0 {
             #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
             Source::System => Utc::now().trunc_subsecs(6),
-            Source::Fixed(at) => at.lock().expect("turning a clock does not panic").trunc_subsecs(6),
+            Source::Fixed(at) => {
+                at.lock().expect("turning a clock does not panic").trunc_subsecs(6)
+            }
         }
     }
 }

@@ -4,9 +4,24 @@
 //! Every entity keeps the fields that PilotDeck knows as typed members and the rest of what a client sent verbatim, so
 //! that unknown fields survive a round trip. A value of a type in this crate is always valid.
 
+pub mod actions;
+#[cfg(test)]
+mod arbitrary;
+pub mod capabilities;
 pub mod clock;
+pub mod coerce;
+mod derived;
+mod draft;
 pub mod error;
+pub mod events;
+pub mod identity;
 pub mod ids;
+pub mod ledger;
+pub mod profiles;
+pub mod projects;
+pub mod runs;
 pub mod times;
+pub mod usage;
+mod words;
 
 pub use error::{InputCode, InvalidInput};

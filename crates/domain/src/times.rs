@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike as _, Duration, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _, Utc};
+use chrono::{
+    DateTime, Datelike as _, Duration, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _, Utc,
+};
 use serde::Serialize;
 
 use crate::{InputCode, InvalidInput};
@@ -40,11 +42,13 @@ impl WireTime {
     }
 
     /// The version that follows `previous` at the time `now`: `now`, or one microsecond after `previous` where the
-    /// clock has not moved past it, so that no two versions of a row are alike.
+    /// clock has not moved past it, so that no two versions of a row are alike. After the last time there is, versions
+    /// begin again at `now`.
     #[must_use]
     pub fn after(previous: &Self, now: DateTime<Utc>) -> Self {
         match parse(&previous.0) {
-            Some(previous) if now <= previous => Self::from(previous + Duration::microseconds(1)),
+            Some(previous) if now <= previous => normal(previous + Duration::microseconds(1))
+                .map_or_else(|| Self::from(now), Self::from),
             _ => Self::from(now),
         }
     }
@@ -91,7 +95,9 @@ pub fn read(raw: &str) -> Option<Reading> {
     if let Ok(time) = DateTime::parse_from_rfc3339(raw) {
         return Some(Reading::Instant(time.to_utc()));
     }
-    for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"] {
+    for format in
+        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+    {
         if let Ok(time) = NaiveDateTime::parse_from_str(raw, format) {
             return Some(Reading::Local(time));
         }
@@ -146,7 +152,14 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for raw in ["", "soon", "2026-13-01", "2026-02-30T00:00:00Z", "12026-01-01", "0000-01-01T00:00:00+23:00"] {
+        for raw in [
+            "",
+            "soon",
+            "2026-13-01",
+            "2026-02-30T00:00:00Z",
+            "12026-01-01",
+            "0000-01-01T00:00:00+23:00",
+        ] {
             assert_eq!(WireTime::parse("ts", raw).unwrap_err().code, InputCode::Time, "{raw}");
         }
     }
@@ -160,6 +173,7 @@ mod tests {
         let third = WireTime::after(&second, now - Duration::hours(1));
 
         assert!(first < second && second < third);
+        assert_eq!(WireTime::after(&WireTime::stored("9999-12-31T23:59:59.999999Z"), now), first);
         assert_eq!(WireTime::after(&WireTime::stored("yesterday"), now), first);
     }
 

@@ -1,1 +1,87 @@
-//! PilotDeck services.
+//! What a person or an agent can ask of PilotDeck, one verb per method: authorize, one transaction, ledger line,
+//! commit. No HTTP and no SQL is known here; the API, the command line and embedding tools come through the same door.
+
+use pilotdeck_domain::clock::Clock;
+pub use pilotdeck_storage::{Database, Document};
+
+pub mod actions;
+pub mod capabilities;
+mod error;
+pub mod events;
+pub mod identity;
+pub mod insights;
+pub mod ledger;
+pub mod profiles;
+pub mod projects;
+pub mod runs;
+pub mod usage;
+
+pub use error::{Error, Kind, Stale, Unavailable};
+
+/// The most items that one request may carry: more would hold the writer for too long.
+pub const MAX_ITEMS: usize = 10_000;
+
+/// Everything that can be asked.
+#[derive(Clone)]
+pub struct Services {
+    /// Projects.
+    pub projects: projects::Projects,
+    /// Agent runs.
+    pub runs: runs::Runs,
+    /// Events.
+    pub events: events::Events,
+    /// Semantic actions and proposals.
+    pub actions: actions::Actions,
+    /// Agent profiles.
+    pub profiles: profiles::Profiles,
+    /// Capabilities.
+    pub capabilities: capabilities::Capabilities,
+    /// Token usage.
+    pub usage: usage::Usage,
+    /// Statistics.
+    pub insights: insights::Insights,
+    /// The ledger.
+    pub ledger: ledger::Ledger,
+    /// People and their sessions.
+    pub identity: identity::Identity,
+    store: Store,
+}
+
+/// What every service works on.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pub(crate) db: Database,
+    pub(crate) clock: Clock,
+}
+
+impl Services {
+    /// The services of an open database.
+    #[must_use]
+    pub fn new(db: Database, clock: Clock) -> Self {
+        let store = Store { db, clock };
+        Self {
+            projects: projects::Projects::new(store.clone()),
+            runs: runs::Runs::new(store.clone()),
+            events: events::Events::new(store.clone()),
+            actions: actions::Actions::new(store.clone()),
+            profiles: profiles::Profiles::new(store.clone()),
+            capabilities: capabilities::Capabilities::new(store.clone()),
+            usage: usage::Usage::new(store.clone()),
+            insights: insights::Insights::new(store.clone()),
+            ledger: ledger::Ledger::new(store.clone()),
+            identity: identity::Identity::new(store.clone()),
+            store,
+        }
+    }
+
+    /// The time, as the services see it.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.store.clock
+    }
+
+    /// Waits for what was accepted and closes the database.
+    pub async fn close(&self) {
+        self.store.db.close().await;
+    }
+}

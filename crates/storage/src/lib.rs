@@ -1,1 +1,42 @@
-//! PilotDeck storage.
+//! SQL, and nothing else: one struct per aggregate, borrowed from a unit of work ([`Tx`]) that the services begin and
+//! commit. The writer is alone with the database, so that what a transaction reads is still true when it commits.
+//!
+//! Every stored document (`payload_json`) is a strict JSON object in exactly the form in which it is served. What older
+//! databases hold is brought into this form once, when they are opened ([`open`]).
+
+mod adoption;
+mod capabilities;
+mod database;
+mod document;
+mod error;
+mod events;
+mod identity;
+mod insights;
+mod ledger;
+mod lock;
+mod meta;
+mod migrations;
+mod open;
+mod profiles;
+mod projects;
+mod runs;
+mod statements;
+mod tx;
+mod usage;
+
+pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
+pub use capabilities::Capabilities;
+pub use database::{Database, Durability};
+pub use document::Document;
+pub use error::StoreError;
+pub use events::{EventFilter, Events, StoredProposal};
+pub use identity::{Account, Identity};
+pub use insights::{Dimension, Insights, Money, ProjectCount, TokenSum};
+pub use ledger::{Ledger, LedgerFilter};
+pub use meta::Collection;
+pub use open::{LocalTime, OpenError, OpenOptions, Opened, open};
+pub use profiles::Profiles;
+pub use projects::{ProjectFilter, Projects};
+pub use runs::{KnownRun, RunFilter, Runs};
+pub use tx::Tx;
+pub use usage::{StoredUsage, Usage, UsageFilter};

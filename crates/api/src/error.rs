@@ -1,0 +1,248 @@
+//! Every failure: one table of codes, each with one status, and one shape.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use pilotdeck_domain::identity::Denied;
+use pilotdeck_domain::{InputCode, InvalidInput};
+use pilotdeck_services::Error;
+use serde_json::{Value, json};
+
+use crate::envelope::{Json, Object};
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:ident;)*) => {
+        /// A stable code; each has one status.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum ErrorCode { $($(#[$doc])* $variant,)* }
+
+        impl ErrorCode {
+            /// Every code.
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The word on the wire.
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The status that it is answered with.
+            pub(crate) const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status,)* }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// The body is no JSON, or not the JSON that it must be.
+    MalformedJson = "malformed_json", BAD_REQUEST;
+    /// A field has a value that it cannot have.
+    InvalidField = "invalid_field", BAD_REQUEST;
+    /// A field that holds a time does not.
+    InvalidTime = "invalid_time", BAD_REQUEST;
+    /// An identifier cannot be one.
+    InvalidId = "invalid_id", BAD_REQUEST;
+    /// A project needs a name.
+    NameMissing = "name_missing", BAD_REQUEST;
+    /// A parameter of the address cannot be read.
+    InvalidQuery = "invalid_query", BAD_REQUEST;
+    /// There is no credential that holds.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED;
+    /// User name and password do not belong together.
+    WrongCredentials = "wrong_credentials", UNAUTHORIZED;
+    /// The credential is not enough.
+    Forbidden = "forbidden", FORBIDDEN;
+    /// The request names a host that this server does not answer for.
+    HostNotAllowed = "host_not_allowed", FORBIDDEN;
+    /// A page of another origin tried to change something.
+    CrossOrigin = "cross_origin", FORBIDDEN;
+    /// There is no such resource.
+    NotFound = "not_found", NOT_FOUND;
+    /// The resource does not have this method.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
+    /// The thing changed since it was read.
+    VersionMismatch = "version_mismatch", CONFLICT;
+    /// The id belongs to another thing.
+    IdTaken = "id_taken", CONFLICT;
+    /// The proposal was decided otherwise.
+    AlreadyDecided = "already_decided", CONFLICT;
+    /// The proposal belongs to no project.
+    ProposalWithoutProject = "proposal_without_project", CONFLICT;
+    /// The body is larger than 16 MiB.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
+    /// The body is not declared as JSON.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
+    /// Too many failed sign-ins.
+    TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
+    /// Our fault; the details are in the log.
+    Internal = "internal", INTERNAL_SERVER_ERROR;
+    /// This server cannot do it yet.
+    NotImplemented = "not_implemented", NOT_IMPLEMENTED;
+    /// The database is held by another process; try again.
+    DatabaseBusy = "database_busy", SERVICE_UNAVAILABLE;
+    /// The database can be read, but not written.
+    DatabaseReadOnly = "database_read_only", SERVICE_UNAVAILABLE;
+    /// The administrator's operations are off: no token is set.
+    AdministrationOff = "administration_off", SERVICE_UNAVAILABLE;
+    /// The disk is full.
+    StorageFull = "storage_full", INSUFFICIENT_STORAGE;
+}
+
+/// A failed request.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    code: ErrorCode,
+    message: String,
+    field: Option<String>,
+    data: Option<Json>,
+    header: Option<(actix_web::http::header::HeaderName, String)>,
+}
+
+pub(crate) type ApiResult<T = HttpResponse> = Result<T, ApiError>;
+
+impl ApiError {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), field: None, data: None, header: None }
+    }
+
+    pub(crate) fn method_not_allowed(allowed: &str) -> Self {
+        let message = format!("this resource answers {allowed}");
+        Self { header: Some((ALLOW, allowed.to_owned())), ..Self::new(ErrorCode::MethodNotAllowed, message) }
+    }
+
+    pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Self {
+        Self { field: Some(field.to_owned()), ..Self::new(ErrorCode::InvalidField, message) }
+    }
+
+    fn with_data(mut self, data: Json) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    fn internal(cause: &dyn fmt::Display) -> Self {
+        tracing::error!(%cause, "a request failed on our side");
+        Self::new(ErrorCode::Internal, "something went wrong on the server; its log has the details")
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut object = Object::new()
+            .with("success", &false)
+            .with("error", &self.message)
+            .with("code", &self.code.as_str());
+        if let Some(field) = &self.field {
+            object = object.with("details", &json!([{ "field": field, "message": self.message }]));
+        }
+        if let Some(data) = &self.data {
+            object = object.with_json("data", data);
+        }
+        let mut response = object.respond(self.code.status());
+        if let Some((name, value)) = &self.header
+            && let Ok(value) = value.parse()
+        {
+            response.headers_mut().insert(name.clone(), value);
+        }
+        response
+    }
+}
+
+impl From<InvalidInput> for ApiError {
+    fn from(invalid: InvalidInput) -> Self {
+        let code = match invalid.code {
+            InputCode::Invalid => ErrorCode::InvalidField,
+            InputCode::Time => ErrorCode::InvalidTime,
+            InputCode::Id => ErrorCode::InvalidId,
+            InputCode::Name => ErrorCode::NameMissing,
+        };
+        Self { field: Some(invalid.field.into_owned()), ..Self::new(code, invalid.reason) }
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unauthenticated => Self::new(ErrorCode::Unauthenticated, denied.to_string()),
+            Denied::Forbidden => Self::new(ErrorCode::Forbidden, denied.to_string()),
+        }
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::Denied(denied) => denied.into(),
+            Error::Invalid(invalid) => invalid.into(),
+            Error::NotFound { .. } => Self::new(ErrorCode::NotFound, message),
+            Error::Taken { .. } => Self::new(ErrorCode::IdTaken, message),
+            Error::Stale(stale) => {
+                let facts = Object::new()
+                    .with("message", &format!("expected={}, actual={}", stale.expected, stale.actual))
+                    .with("expectedUpdatedAt", &stale.expected)
+                    .with("actualUpdatedAt", &stale.actual)
+                    .with_json("current", &Json::document(&stale.current));
+                Self::new(ErrorCode::VersionMismatch, message).with_data(facts.json())
+            }
+            Error::AlreadyDecided { decision, event } => {
+                let facts = Object::new().with("decision", &decision).with_json("event", &Json::document(&event));
+                Self::new(ErrorCode::AlreadyDecided, message).with_data(facts.json())
+            }
+            Error::NoProject => Self::new(ErrorCode::ProposalWithoutProject, message),
+            Error::WrongCredentials => Self::new(ErrorCode::WrongCredentials, message),
+            Error::Throttled { retry_after_seconds } => Self {
+                header: Some((RETRY_AFTER, retry_after_seconds.to_string())),
+                ..Self::new(ErrorCode::TooManyAttempts, message)
+                    .with_data(Json::of(&json!({ "retryAfterSeconds": retry_after_seconds })))
+            },
+            Error::Unavailable(unavailable) => unavailable.into(),
+            Error::Store(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<pilotdeck_services::Unavailable> for ApiError {
+    fn from(unavailable: pilotdeck_services::Unavailable) -> Self {
+        use pilotdeck_services::Unavailable;
+        let message = unavailable.to_string();
+        let code = match unavailable {
+            Unavailable::Busy => ErrorCode::DatabaseBusy,
+            Unavailable::ReadOnly => ErrorCode::DatabaseReadOnly,
+            Unavailable::Full => ErrorCode::StorageFull,
+        };
+        Self { header: Some((RETRY_AFTER, "1".to_owned())), ..Self::new(code, message) }
+    }
+}
+
+/// The failure of one item of a batch, with the status that the whole request would have had.
+pub(crate) fn item_failure(error: &ApiError) -> (u16, Value) {
+    (error.code.status().as_u16(), Value::from(error.message.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_different_names() {
+        for (place, code) in ErrorCode::ALL.iter().enumerate() {
+            assert!(ErrorCode::ALL[..place].iter().all(|other| other.as_str() != code.as_str()));
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! `/api/agent/events`.
+
+use actix_web::http::StatusCode;
+use actix_web::{get, post, web::Data};
+use pilotdeck_services::Services;
+use pilotdeck_services::events::EventFilter;
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::envelope::{Json, data};
+use crate::error::ApiResult;
+use crate::extract::{Body, Caller, Query};
+use crate::schemas;
+
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_events).service(append_event);
+}
+
+/// Something that happened.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({
+    "id": "evt-0198c5a2f3b17c4e9d1a2b3c4d5e6f70", "ts": "2026-02-11T15:00:00.000000Z", "type": "milestone",
+    "level": "info", "projectId": "proj-a", "runId": "run-2026-02-11-login", "agentId": "claude-sonnet",
+    "title": "Login works", "message": null, "data": { "commit": "08780dd" }
+}))]
+#[expect(dead_code, reason = "the shape of stored documents")]
+pub(crate) struct EventView {
+    /// Identifies the event.
+    id: Option<String>,
+    /// When it was appended, by the server's clock.
+    ts: Option<String>,
+    /// What kind of event it is: note, milestone, error, `action.set_status`, …
+    r#type: String,
+    /// debug, info, warn, error, or a word of the client's.
+    level: String,
+    /// The project.
+    project_id: Option<String>,
+    /// The run.
+    run_id: Option<String>,
+    /// The agent.
+    agent_id: Option<String>,
+    /// A line about it.
+    title: Option<String>,
+    /// A text about it.
+    message: Option<String>,
+    /// Anything.
+    #[schema(schema_with = schemas::anything)]
+    data: Value,
+}
+
+/// An event to append. Everything is optional.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({
+    "id": "evt-login-works", "type": "milestone", "projectId": "proj-a", "runId": "run-2026-02-11-login",
+    "agentId": "claude-sonnet", "title": "Login works", "data": { "commit": "08780dd" }
+}))]
+#[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
+struct AppendEventBody {
+    /// Chosen by the client, or minted. An event with this id is appended once.
+    #[schema(schema_with = schemas::reference)]
+    id: Option<Value>,
+    /// What kind of event it is; `note` when absent.
+    #[schema(schema_with = schemas::text)]
+    r#type: Option<Value>,
+    /// How bad it is; `info` when absent.
+    #[schema(schema_with = schemas::text)]
+    level: Option<Value>,
+    /// The project; the run's when absent.
+    #[schema(schema_with = schemas::reference)]
+    project_id: Option<Value>,
+    /// The run, or its client's session.
+    #[schema(schema_with = schemas::reference)]
+    run_id: Option<Value>,
+    /// The agent.
+    #[schema(schema_with = schemas::reference)]
+    agent_id: Option<Value>,
+    /// A line about it.
+    #[schema(schema_with = schemas::text)]
+    title: Option<Value>,
+    /// A text about it.
+    #[schema(schema_with = schemas::text)]
+    message: Option<Value>,
+    /// Anything.
+    #[schema(schema_with = schemas::anything)]
+    data: Option<Value>,
+    /// In place of an id: an event with this key is appended once.
+    #[schema(schema_with = schemas::reference)]
+    idempotency_key: Option<Value>,
+}
+
+/// One event.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written around the stored document")]
+struct EventAnswer {
+    /// Always true.
+    success: bool,
+    /// The event.
+    data: EventView,
+    /// `event exists` when this request did not append it.
+    message: Option<String>,
+    /// Identifies the event.
+    id: String,
+    /// Whether this request appended it.
+    created: bool,
+}
+
+/// Several events.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written around the stored documents")]
+struct EventsAnswer {
+    /// Always true.
+    success: bool,
+    /// The newest events that match, oldest first.
+    data: Vec<EventView>,
+    /// How many there are in `data`.
+    total: usize,
+}
+
+/// Which events to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "read from the query string by name")]
+struct ListEventsQuery {
+    /// Only events of this project.
+    project_id: Option<String>,
+    /// Only events of this run, or of this client's session.
+    run_id: Option<String>,
+    /// Only events of this agent.
+    agent_id: Option<String>,
+    /// Only events of exactly this type.
+    r#type: Option<String>,
+    /// Only events from this time on.
+    #[param(schema_with = schemas::query_time)]
+    since: Option<String>,
+    /// At most this many, 1 to 2000; 200 when absent.
+    #[param(schema_with = schemas::query_number)]
+    limit: Option<i64>,
+}
+
+/// Lists the newest events, oldest first.
+#[utoipa::path(
+    tag = "events",
+    params(ListEventsQuery),
+    responses((status = 200, description = "The events", body = EventsAnswer)),
+    extensions(("x-permission" = json!("agents.read"))),
+)]
+#[get("/api/agent/events")]
+async fn list_events(services: Data<Services>, caller: Caller, query: Query) -> ApiResult {
+    let filter = EventFilter {
+        project_id: query.text("projectId"),
+        run_id: query.text("runId"),
+        agent_id: query.text("agentId"),
+        kind: query.text("type"),
+        since: query.time("since")?,
+        limit: query.clamped("limit", 200, 1, 2_000),
+    };
+    let events = services.events.list(&caller, filter).await?;
+    Ok(data(&Json::list(&events)).with("total", &events.len()).ok())
+}
+
+/// Appends an event, unless one with its id or idempotency key exists.
+#[utoipa::path(
+    tag = "events",
+    request_body = AppendEventBody,
+    responses(
+        (status = 201, description = "Appended", body = EventAnswer),
+        (status = 200, description = "It exists already, and is as it was", body = EventAnswer),
+    ),
+    extensions(("x-permission" = json!("agents.write"))),
+)]
+#[post("/api/agent/events")]
+async fn append_event(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
+    let appended = services.events.append(&caller, body.0).await?;
+    let answer = data(&Json::document(&appended.event));
+    let (answer, status) = match appended.created {
+        true => (answer, StatusCode::CREATED),
+        false => (answer.with("message", &"event exists"), StatusCode::OK),
+    };
+    Ok(answer.with("id", &appended.id).with("created", &appended.created).respond(status))
+}

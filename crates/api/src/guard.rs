@@ -1,0 +1,130 @@
+//! Who may call which operation: read from the OpenAPI document, asked before a handler runs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage as _, HttpResponse, ResponseError as _, web};
+use pilotdeck_domain::identity::{Actor, Permission};
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
+
+use crate::error::{ApiError, ErrorCode};
+use crate::server::Setup;
+
+/// The extension of an operation that names its permission.
+pub(crate) const PERMISSION: &str = "x-permission";
+/// Pages that are no operations: the explorer of the document.
+const PAGES: &[&str] = &["/api/docs/{_:.*}"];
+
+/// The permission of every operation, by path and method.
+#[derive(Debug, Default)]
+pub(crate) struct Permissions(HashMap<String, BTreeMap<&'static str, Permission>>);
+
+impl Permissions {
+    /// Reads the permissions out of the document.
+    ///
+    /// # Errors
+    ///
+    /// The first operation that declares none, or one that there is not.
+    pub(crate) fn of(document: &OpenApi) -> Result<Self, String> {
+        let mut permissions = HashMap::new();
+        for (path, item) in &document.paths.paths {
+            let mut methods = BTreeMap::new();
+            for (method, operation) in operations(item) {
+                methods.insert(method, permission(operation).map_err(|error| format!("{method} {path} {error}"))?);
+            }
+            permissions.insert(path.clone(), methods);
+        }
+        Ok(Self(permissions))
+    }
+}
+
+/// The operations of a path, with their methods.
+pub(crate) fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
+    [
+        ("GET", &item.get),
+        ("PUT", &item.put),
+        ("POST", &item.post),
+        ("DELETE", &item.delete),
+        ("PATCH", &item.patch),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| operation.as_ref().map(|operation| (method, operation)))
+}
+
+/// The permission that an operation declares.
+pub(crate) fn permission(operation: &Operation) -> Result<Permission, String> {
+    operation
+        .extensions
+        .as_ref()
+        .and_then(|extensions| extensions.get(PERMISSION)?.as_str())
+        .ok_or("declares no permission")?
+        .parse()
+        .map_err(|_| "declares a permission that there is not".to_owned())
+}
+
+/// Lets a request pass that its caller may make.
+pub(crate) async fn guard<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    match decide(&request) {
+        Pass::Yes => Ok(next.call(request).await?.map_into_boxed_body()),
+        Pass::Methods(allowed) => {
+            let mut response = HttpResponse::NoContent().finish();
+            if let Ok(value) = HeaderValue::from_str(&allowed) {
+                response.headers_mut().insert(ALLOW, value);
+            }
+            Ok(request.into_response(response))
+        }
+        Pass::No(error) => Ok(request.into_response(error.error_response())),
+    }
+}
+
+enum Pass {
+    Yes,
+    /// The answer to `OPTIONS`.
+    Methods(String),
+    No(ApiError),
+}
+
+fn decide(request: &ServiceRequest) -> Pass {
+    let setup = request.app_data::<web::Data<Setup>>().expect("the server has a setup");
+    let not_found = || ApiError::new(ErrorCode::NotFound, "there is no such resource");
+    let Some(pattern) = request.match_pattern() else { return Pass::No(not_found()) };
+    let Some(methods) = setup.permissions.0.get(&pattern) else {
+        return if PAGES.contains(&pattern.as_str()) { Pass::Yes } else { Pass::No(not_found()) };
+    };
+    let Some(permission) = methods.get(request.method().as_str()) else {
+        let mut allowed: Vec<&str> = methods.keys().copied().collect();
+        if allowed.contains(&"GET") {
+            allowed.push("HEAD");
+        }
+        allowed.push("OPTIONS");
+        let allowed = allowed.join(", ");
+        return match *request.method() {
+            Method::OPTIONS => Pass::Methods(allowed),
+            _ => Pass::No(ApiError::method_not_allowed(&allowed)),
+        };
+    };
+    if *permission == Permission::Administer && !setup.has_admin_token() {
+        let message = "Admin token not configured. Set PM_ADMIN_TOKEN to use the administrator's operations.";
+        return Pass::No(ApiError::new(ErrorCode::AdministrationOff, message));
+    }
+    let allowed = match request.extensions().get::<Actor>() {
+        Some(actor) => actor.require(*permission),
+        None => Actor::default().require(*permission),
+    };
+    match allowed {
+        Ok(_) => Pass::Yes,
+        // Who lacks the administrator's token is asked for it, whatever else they hold.
+        Err(_) if *permission == Permission::Administer => {
+            Pass::No(ApiError::new(ErrorCode::Unauthenticated, "send the administrator's token in X-PM-Token"))
+        }
+        Err(denied) => Pass::No(denied.into()),
+    }
+}

@@ -1,0 +1,78 @@
+//! Schemas of inputs that are read leniently: what is accepted is wider than what it becomes.
+
+use serde_json::{Value, json};
+use utoipa::openapi::{RefOr, Schema};
+
+fn schema(json: Value) -> RefOr<Schema> {
+    serde_json::from_value(json).expect("the schemas here are schemas")
+}
+
+/// Any JSON.
+pub(crate) fn anything() -> RefOr<Schema> {
+    schema(json!({}))
+}
+
+/// A text. Numbers and booleans become one.
+pub(crate) fn text() -> RefOr<Schema> {
+    schema(json!({ "type": ["string", "number", "boolean", "null"] }))
+}
+
+/// A reference to something else: a text of at most 255 characters.
+pub(crate) fn reference() -> RefOr<Schema> {
+    schema(json!({ "type": ["string", "number", "boolean", "null"], "maxLength": 255 }))
+}
+
+/// A name: a text that is not blank.
+pub(crate) fn name() -> RefOr<Schema> {
+    schema(json!({ "type": ["string", "number", "boolean"], "minLength": 1, "pattern": "\\S" }))
+}
+
+/// A time: RFC 3339, or without offset (taken as UTC), or a date. Empty is not given.
+pub(crate) fn time() -> RefOr<Schema> {
+    schema(json!({
+        "type": ["string", "null"],
+        "anyOf": [
+            { "type": "string", "format": "date-time" },
+            { "type": "string", "format": "date" },
+            { "type": "string", "maxLength": 0 },
+            { "type": "null" },
+        ],
+        "example": "2026-02-11T15:00:00Z",
+    }))
+}
+
+/// A time in the query string.
+pub(crate) fn query_time() -> RefOr<Schema> {
+    schema(json!({ "type": "string", "format": "date-time", "example": "2026-02-11T15:00:00Z" }))
+}
+
+/// A number in the query string: what is no integer means the default, what is out of bounds the nearest bound.
+pub(crate) fn query_number() -> RefOr<Schema> {
+    schema(json!({ "type": ["integer", "string"] }))
+}
+
+/// A claim in the query string: 1, true, yes, on, or 0, false, no, off; anything else is passed over.
+pub(crate) fn query_flag() -> RefOr<Schema> {
+    schema(json!({ "type": ["boolean", "string", "integer"] }))
+}
+
+/// An identifier that the client chooses.
+pub(crate) fn id() -> RefOr<Schema> {
+    schema(json!({ "type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0][^\\x00-\\x1f\\x7f-\\x9f]*$" }))
+}
+
+/// A count of tokens.
+pub(crate) fn tokens() -> RefOr<Schema> {
+    schema(json!({
+        "anyOf": [
+            { "type": "integer", "format": "int64", "maximum": i64::MAX },
+            { "type": ["string", "boolean", "null"] },
+        ],
+        "example": 1200,
+    }))
+}
+
+/// An object with any fields.
+pub(crate) fn object() -> RefOr<Schema> {
+    schema(json!({ "type": "object", "additionalProperties": true }))
+}

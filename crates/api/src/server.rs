@@ -1,0 +1,124 @@
+//! The HTTP server: what it needs to know, and how its layers lie.
+
+use std::net::{IpAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::cookie::Key;
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use pilotdeck_services::Services;
+use secrecy::SecretString;
+use utoipa_actix_web::AppExt as _;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::guard::{Permissions, guard};
+use crate::hosts::Hosts;
+use crate::identify::identify;
+use crate::{cross_origin, edge, openapi, operations, sessions};
+
+/// How long accepted requests may take after the server was told to stop.
+const SHUTDOWN_SECONDS: u64 = 8;
+
+/// Why the server cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// An operation would be open to nobody knows whom.
+    #[error("the permissions are not complete: {0}")]
+    Permissions(String),
+    /// The socket cannot be used.
+    #[error("the address cannot be listened on: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// What the surfaces need to know beside the services.
+pub struct Setup {
+    /// The token of agents; without one everybody may act as an agent.
+    pub agent_token: Option<SecretString>,
+    /// The token of the administrator; without one nobody is.
+    pub admin_token: Option<SecretString>,
+    /// What signs the session cookie: 32 bytes or more.
+    pub cookie_secret: Vec<u8>,
+    /// Whether the cookie is for HTTPS only.
+    pub secure_cookie: bool,
+    /// Host names that requests may carry beside loopback ones.
+    pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may use the API.
+    pub allowed_origins: Vec<String>,
+    /// Proxies whose word about the client's address counts.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Threads that serve requests.
+    pub workers: usize,
+    /// Which operation takes which permission; filled when serving begins.
+    pub(crate) permissions: Permissions,
+    /// Which hosts the server answers for; filled when serving begins.
+    pub(crate) hosts: Hosts,
+}
+
+impl Default for Setup {
+    /// A server for this machine, open to its agents.
+    fn default() -> Self {
+        Self {
+            agent_token: None,
+            admin_token: None,
+            cookie_secret: Key::generate().master().to_vec(),
+            secure_cookie: false,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            workers: 2,
+            permissions: Permissions::default(),
+            hosts: Hosts::new(&[], &[]),
+        }
+    }
+}
+
+impl Setup {
+    pub(crate) fn has_admin_token(&self) -> bool {
+        self.admin_token.is_some()
+    }
+}
+
+/// Serves the API on `listener` until the returned server is stopped through its handle.
+///
+/// # Errors
+///
+/// [`SetupError`] if an operation declares no permission, or the socket cannot be used.
+pub fn serve(listener: TcpListener, services: Services, mut setup: Setup) -> Result<Server, SetupError> {
+    let document = openapi::document();
+    setup.permissions = Permissions::of(&document).map_err(SetupError::Permissions)?;
+    setup.hosts = Hosts::new(&[listener.local_addr()?], &setup.allowed_hosts);
+    let signing = Key::derive_from(&setup.cookie_secret);
+    let workers = setup.workers;
+    let setup = web::Data::new(setup);
+    let services = web::Data::new(services);
+    let document = web::Data::new(operations::OpenApiText(Arc::from(openapi::print(&document))));
+
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(setup.clone())
+            .app_data(services.clone())
+            .app_data(document.clone())
+            .wrap(from_fn(guard))
+            .wrap(from_fn(identify))
+            .wrap(sessions::middleware(services.identity.clone(), signing.clone(), setup.secure_cookie))
+            .wrap(cross_origin::sharing(&setup.allowed_origins))
+            .wrap(from_fn(edge::edge))
+            .service(
+                SwaggerUi::new("/api/docs/{_:.*}")
+                    .config(Config::from("/api/openapi.json").try_it_out_enabled(true)),
+            )
+            .into_utoipa_app()
+            .configure(openapi::routes)
+            .into_app()
+    })
+    .workers(workers)
+    .disable_signals()
+    .keep_alive(Duration::from_secs(75))
+    .client_request_timeout(Duration::from_secs(30))
+    .shutdown_timeout(SHUTDOWN_SECONDS)
+    .listen(listener)?
+    .run();
+    Ok(server)
+}

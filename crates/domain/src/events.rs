@@ -1,0 +1,425 @@
+//! Events: what happened. They are only ever appended.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    InputCode, InvalidInput, coerce, derived,
+    draft::{Draft, check_length, nullable},
+    ids::EventId,
+    times::WireTime,
+};
+
+/// How the ids of events end that record what a person decided about a proposal.
+pub(crate) const DECISION: &str = ".decision";
+
+/// An event in its normal form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    id: EventId,
+    ts: WireTime,
+    kind: String,
+    level: String,
+    project_id: Option<String>,
+    run_id: Option<String>,
+    agent_id: Option<String>,
+    title: Option<String>,
+    message: Option<String>,
+    document: Map<String, Value>,
+}
+
+/// What an event that the server itself writes consists of.
+pub(crate) struct Record<'a> {
+    pub(crate) id: EventId,
+    pub(crate) kind: String,
+    pub(crate) project_id: Option<&'a str>,
+    pub(crate) run_id: Option<&'a str>,
+    pub(crate) agent_id: Option<&'a str>,
+    pub(crate) title: &'a str,
+    pub(crate) message: Option<&'a str>,
+    pub(crate) data: Value,
+    pub(crate) idempotency_key: Option<&'a str>,
+}
+
+impl Event {
+    /// A new event from what a client sent. Its time is `now`, and what is unknown is dropped. Events with the same
+    /// idempotency key have the same id.
+    ///
+    /// # Errors
+    ///
+    /// [`InputCode::Id`] if a chosen id is none,
+    /// [`InputCode::Invalid`] if a structure was sent where a text belongs, or a text is
+    /// over-long.
+    pub fn create(body: Map<String, Value>, now: DateTime<Utc>) -> Result<Self, InvalidInput> {
+        let mut draft = Draft::sent(body);
+        let key = idempotency_key(&mut draft)?;
+        let id = match trimmed_id(&mut draft)? {
+            Some(id) => event_id(&id)?,
+            None => key.as_deref().map_or_else(EventId::mint, |key| {
+                EventId::stored(derived::id("evt", "event", key))
+            }),
+        };
+        let kind = word(&mut draft, "type", "note")?;
+        let level = word(&mut draft, "level", "info")?;
+        let project_id = draft.reference("projectId")?;
+        let run_id = draft.reference("runId")?;
+        let agent_id = first(draft.reference("agentId")?, draft.reference("createdBy")?);
+        let title = draft.text("title")?;
+        let message = first(draft.text("message")?, draft.text("description")?);
+        let data = with_evidence(draft.any("data"), draft.any("evidence"));
+        let mut event = Self {
+            id,
+            ts: now.into(),
+            kind,
+            level,
+            project_id,
+            run_id,
+            agent_id,
+            title,
+            message,
+            document: Map::new(),
+        };
+        event.write(data, key.as_deref());
+        Ok(event)
+    }
+
+    /// An event of the server itself.
+    pub(crate) fn record(record: Record<'_>, now: DateTime<Utc>) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let mut event = Self {
+            id: record.id,
+            ts: now.into(),
+            kind: record.kind,
+            level: "info".to_owned(),
+            project_id: owned(record.project_id),
+            run_id: owned(record.run_id),
+            agent_id: owned(record.agent_id),
+            title: Some(record.title.to_owned()),
+            message: owned(record.message),
+            document: Map::new(),
+        };
+        event.write(record.data, record.idempotency_key);
+        event
+    }
+
+    fn write(&mut self, data: Value, idempotency_key: Option<&str>) {
+        let mut put = |field: &str, value: Value| self.document.insert(field.to_owned(), value);
+        put("id", json!(self.id));
+        put("ts", json!(self.ts));
+        put("type", json!(self.kind));
+        put("level", json!(self.level));
+        put("projectId", nullable(self.project_id.as_deref()));
+        put("runId", nullable(self.run_id.as_deref()));
+        put("agentId", nullable(self.agent_id.as_deref()));
+        put("title", nullable(self.title.as_deref()));
+        put("message", nullable(self.message.as_deref()));
+        put("data", data);
+        if let Some(key) = idempotency_key {
+            put("idempotencyKey", json!(key));
+        }
+    }
+
+    /// The same event on the timeline of `project_id`, unless it names a project itself.
+    #[must_use]
+    pub fn with_project(mut self, project_id: &str) -> Self {
+        if self.project_id.as_deref().is_none_or(str::is_empty) {
+            self.project_id = Some(project_id.to_owned());
+            self.document.insert("projectId".to_owned(), json!(project_id));
+        }
+        self
+    }
+
+    /// The same event in the run `run_id`, which it named by its session.
+    #[must_use]
+    pub fn with_run(mut self, run_id: &str) -> Self {
+        self.run_id = Some(run_id.to_owned());
+        self.document.insert("runId".to_owned(), json!(run_id));
+        self
+    }
+
+    /// The identifier.
+    #[must_use]
+    pub fn id(&self) -> &EventId {
+        &self.id
+    }
+
+    /// When it was written.
+    #[must_use]
+    pub fn ts(&self) -> &WireTime {
+        &self.ts
+    }
+
+    /// What kind of event it is, on the wire its `type`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// How much it matters.
+    #[must_use]
+    pub fn level(&self) -> &str {
+        &self.level
+    }
+
+    /// The project on whose timeline it is.
+    #[must_use]
+    pub fn project_id(&self) -> Option<&str> {
+        self.project_id.as_deref()
+    }
+
+    /// The run that it belongs to.
+    #[must_use]
+    pub fn run_id(&self) -> Option<&str> {
+        self.run_id.as_deref()
+    }
+
+    /// Who reported it.
+    #[must_use]
+    pub fn agent_id(&self) -> Option<&str> {
+        self.agent_id.as_deref()
+    }
+
+    /// Its headline.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// Its read form, which is also what is stored.
+    #[must_use]
+    pub fn document(&self) -> &Map<String, Value> {
+        &self.document
+    }
+
+    /// Its read form.
+    #[must_use]
+    pub fn into_document(self) -> Map<String, Value> {
+        self.document
+    }
+}
+
+/// The key that makes a repeated request the same request.
+pub(crate) fn idempotency_key(draft: &mut Draft) -> Result<Option<String>, InvalidInput> {
+    let key = draft.text("idempotencyKey")?.filter(|key| !key.trim().is_empty());
+    if let Some(key) = &key {
+        check_length("idempotencyKey", key)?;
+    }
+    Ok(key)
+}
+
+/// The id that a client chose, without outer spaces, unless nothing is left of it.
+pub(crate) fn trimmed_id(draft: &mut Draft) -> Result<Option<String>, InvalidInput> {
+    Ok(draft.text("id")?.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()))
+}
+
+/// The id of a new event, which must not pass for the decision of a person.
+pub(crate) fn event_id(id: &str) -> Result<EventId, InvalidInput> {
+    if id.ends_with(DECISION) {
+        let reason = format!("id must not end in {DECISION}, which marks what a person decided");
+        return Err(InvalidInput::new("id", reason).with_code(InputCode::Id));
+    }
+    EventId::parse("id", id)
+}
+
+/// The first text that says something; an empty one is kept only when there is nothing else.
+fn first(given: Option<String>, alias: Option<String>) -> Option<String> {
+    match (given, alias) {
+        (Some(given), alias) if given.is_empty() => {
+            alias.filter(|alias| !alias.is_empty()).or(Some(given))
+        }
+        (given, alias) => given.or(alias),
+    }
+}
+
+/// A word that says something, or `default`.
+fn word(draft: &mut Draft, field: &'static str, default: &str) -> Result<String, InvalidInput> {
+    let is_given = coerce::truthy(draft.peek(field));
+    let text = draft.text(field)?.filter(|_| is_given);
+    Ok(match text.as_deref().map(str::trim) {
+        None | Some("") => default.to_owned(),
+        Some(word) => word.to_owned(),
+    })
+}
+
+/// `data` with the evidence in it; what is no object is kept beside it.
+fn with_evidence(data: Value, evidence: Value) -> Value {
+    if evidence.is_null() {
+        return data;
+    }
+    match data {
+        Value::Null => json!({ "evidence": evidence }),
+        Value::Object(mut data) => {
+            data.entry("evidence").or_insert(evidence);
+            Value::Object(data)
+        }
+        raw => json!({ "raw": raw, "evidence": evidence }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::arbitrary::{self, fields, now};
+
+    const KNOWN: &[&str] = &[
+        "id",
+        "type",
+        "level",
+        "projectId",
+        "runId",
+        "agentId",
+        "title",
+        "message",
+        "data",
+        "description",
+        "createdBy",
+        "evidence",
+        "idempotencyKey",
+        "ts",
+    ];
+
+    fn created(body: Value) -> Result<Event, InvalidInput> {
+        Event::create(fields(body), now())
+    }
+
+    #[test]
+    fn an_event_needs_nothing_at_all_and_keeps_nothing_unknown() {
+        let event = created(json!({ "ts": "2020-01-01", "extra": 1 })).unwrap();
+
+        let document = json!({
+            "id": event.id(), "ts": "2026-02-11T15:00:00.000000Z", "type": "note", "level": "info", "projectId": null,
+            "runId": null, "agentId": null, "title": null, "message": null, "data": null,
+        });
+        assert!(event.id().as_str().starts_with("evt-"));
+        assert_eq!(Value::Object(event.into_document()), document);
+    }
+
+    #[test]
+    fn each_field_takes_its_normal_form() {
+        for (field, sent, normal) in [
+            ("id", json!(" e1 "), json!("e1")),
+            ("id", json!(5), json!("5")),
+            ("type", json!(" risk "), json!("risk")),
+            ("type", json!(""), json!("note")),
+            ("type", json!(" "), json!("note")),
+            ("type", json!(0), json!("note")),
+            ("type", json!(false), json!("note")),
+            ("type", json!(5), json!("5")),
+            ("level", json!(null), json!("info")),
+            ("level", json!("ERROR"), json!("ERROR")),
+            ("projectId", json!("inbox"), json!("inbox")),
+            ("agentId", json!(true), json!("True")),
+            ("title", json!(5), json!("5")),
+            ("message", json!(" as it is "), json!(" as it is ")),
+            ("data", json!([1, { "a": null }]), json!([1, { "a": null }])),
+            ("data", json!(5), json!(5)),
+        ] {
+            let event = created(json!({ field: sent })).unwrap();
+            assert_eq!(event.document()[field], normal, "{field}: {sent}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_refused_by_name() {
+        for (field, sent, code) in [
+            ("type", json!([]), InputCode::Invalid),
+            ("level", json!({ "a": 1 }), InputCode::Invalid),
+            ("agentId", json!({}), InputCode::Invalid),
+            ("runId", json!("x".repeat(256)), InputCode::Invalid),
+            ("createdBy", json!([]), InputCode::Invalid),
+            ("message", json!([1]), InputCode::Invalid),
+            ("description", json!({}), InputCode::Invalid),
+            ("idempotencyKey", json!("x".repeat(256)), InputCode::Invalid),
+            ("idempotencyKey", json!([]), InputCode::Invalid),
+            ("id", json!({}), InputCode::Invalid),
+            ("id", json!("x".repeat(256)), InputCode::Id),
+            ("id", json!("prop-1.decision"), InputCode::Id),
+        ] {
+            let error = created(json!({ field: sent })).unwrap_err();
+            assert_eq!((error.field.as_ref(), error.code), (field, code), "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_an_identity_unless_an_id_is_given() {
+        let key = "ses_1: 完成 M1 ".repeat(10);
+        let body = json!({ "idempotencyKey": key, "title": "a" });
+
+        let event = created(body.clone()).unwrap();
+
+        assert_eq!(event.id(), created(body).unwrap().id());
+        assert_eq!(event.id().as_str().len(), "evt-".len() + 32);
+        assert_eq!(event.document()["idempotencyKey"], json!(key));
+        assert_eq!(
+            created(json!({ "idempotencyKey": "k", "id": "e1" })).unwrap().id().as_str(),
+            "e1"
+        );
+        let blank = || created(json!({ "idempotencyKey": " " })).unwrap();
+        assert_ne!(blank().id(), blank().id());
+        assert!(!blank().document().contains_key("idempotencyKey"));
+    }
+
+    #[test]
+    fn the_fields_of_the_plugin_fill_what_is_empty() {
+        let body = json!({
+            "runId": "ses_1", "type": "milestone", "title": "M1", "description": "done", "evidence": ["commit:1"],
+            "createdBy": "build", "idempotencyKey": "k",
+        });
+
+        let event = created(body).unwrap();
+
+        assert_eq!((event.message(), event.agent_id()), (Some("done"), Some("build")));
+        assert_eq!(event.document()["data"], json!({ "evidence": ["commit:1"] }));
+        assert!(!event.document().contains_key("description"));
+
+        let event =
+            created(json!({ "message": "m", "description": "d", "agentId": "", "createdBy": "c" }))
+                .unwrap();
+        assert_eq!((event.message(), event.agent_id()), (Some("m"), Some("c")));
+    }
+
+    #[test]
+    fn evidence_is_kept_beside_the_data() {
+        for (data, evidence, kept) in [
+            (json!(null), json!([]), json!({ "evidence": [] })),
+            (json!({ "a": 1 }), json!(["e"]), json!({ "a": 1, "evidence": ["e"] })),
+            (json!({ "evidence": 1 }), json!(["e"]), json!({ "evidence": 1 })),
+            (json!([1]), json!(["e"]), json!({ "raw": [1], "evidence": ["e"] })),
+            (json!([1]), json!(null), json!([1])),
+        ] {
+            let event = created(json!({ "data": data, "evidence": evidence })).unwrap();
+            assert_eq!(event.document()["data"], kept);
+        }
+    }
+
+    #[test]
+    fn an_event_takes_the_project_of_its_run_and_the_run_of_its_session() {
+        let event =
+            created(json!({ "runId": "ses_1" })).unwrap().with_run("run-1").with_project("p");
+        assert_eq!((event.run_id(), event.project_id()), (Some("run-1"), Some("p")));
+        assert_eq!(
+            (&event.document()["runId"], &event.document()["projectId"]),
+            (&json!("run-1"), &json!("p"))
+        );
+
+        let event = created(json!({ "projectId": "q" })).unwrap().with_project("p");
+        assert_eq!((event.project_id(), &event.document()["projectId"]), (Some("q"), &json!("q")));
+    }
+
+    proptest! {
+        #[test]
+        fn normalizing_twice_changes_nothing(body in arbitrary::object(KNOWN)) {
+            if let Ok(event) = Event::create(body, now()) {
+                prop_assert_eq!(Event::create(event.document().clone(), now()).unwrap(), event);
+            }
+        }
+    }
+}

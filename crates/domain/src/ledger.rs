@@ -1,0 +1,520 @@
+//! The append-only record of everything that changed, and the hash chain that makes a change to it noticeable.
+//!
+//! A line's hash is SHA-256 over the canonical JSON (RFC 8785) of all its other fields, the previous line's hash among
+//! them. Whoever alters, drops or reorders a line must recompute every line after it.
+
+use serde::Serialize;
+use serde_json::{Map, Number, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::identity::Author;
+use crate::times::WireTime;
+
+/// The hash before the first line.
+pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The largest integer that every reader of JSON keeps exactly (RFC 8785 prints numbers as IEEE 754 doubles).
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
+        /// What was done, as `subject.past_participle`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Operation { $($(#[$doc])* $variant,)* }
+
+        impl Operation {
+            /// Every operation.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The word in the ledger.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+operations! {
+    /// An empty file became a database.
+    DatabaseCreated = "database.created";
+    /// A database of an older PilotDeck was taken over.
+    DatabaseAdopted = "database.adopted";
+    /// A project came into being.
+    ProjectCreated = "project.created";
+    /// Fields of a project changed.
+    ProjectUpdated = "project.updated";
+    /// A project is gone.
+    ProjectDeleted = "project.deleted";
+    /// The projects stand in another order.
+    ProjectsReordered = "projects.reordered";
+    /// An agent run began.
+    RunCreated = "run.created";
+    /// Fields of a run changed.
+    RunUpdated = "run.updated";
+    /// An event was appended.
+    EventAppended = "event.appended";
+    /// A semantic action was applied, or recorded only.
+    ActionApplied = "action.applied";
+    /// An agent proposed an action for a person to decide.
+    ProposalRecorded = "proposal.recorded";
+    /// A person accepted a proposal, and it was applied.
+    ProposalAccepted = "proposal.accepted";
+    /// A person rejected a proposal.
+    ProposalRejected = "proposal.rejected";
+    /// An agent profile came into being.
+    ProfileCreated = "profile.created";
+    /// Fields of an agent profile changed.
+    ProfileUpdated = "profile.updated";
+    /// An agent profile is gone.
+    ProfileDeleted = "profile.deleted";
+    /// A capability came into being.
+    CapabilityCreated = "capability.created";
+    /// Fields of a capability changed.
+    CapabilityUpdated = "capability.updated";
+    /// A capability is gone.
+    CapabilityDeleted = "capability.deleted";
+    /// Token usage was recorded.
+    UsageRecorded = "usage.recorded";
+    /// A run reported another total than before; its usage record was replaced.
+    UsageCorrected = "usage.corrected";
+    /// A user came into being.
+    UserCreated = "user.created";
+    /// A person signed in.
+    UserSignedIn = "user.signed_in";
+    /// A person signed out.
+    UserSignedOut = "user.signed_out";
+    /// Someone could not sign in.
+    SignInRefused = "user.sign_in_refused";
+    /// A person's password was replaced.
+    PasswordChanged = "user.password_changed";
+}
+
+/// What kind of thing a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectKind {
+    /// The database as a whole.
+    Database,
+    /// A project.
+    Project,
+    /// All projects together.
+    Projects,
+    /// An agent run.
+    Run,
+    /// An event.
+    Event,
+    /// A semantic action.
+    Action,
+    /// A proposal.
+    Proposal,
+    /// An agent profile.
+    Profile,
+    /// A capability.
+    Capability,
+    /// A usage record.
+    Usage,
+    /// A user.
+    User,
+}
+
+impl SubjectKind {
+    /// The word in the ledger.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Project => "project",
+            Self::Projects => "projects",
+            Self::Run => "run",
+            Self::Event => "event",
+            Self::Action => "action",
+            Self::Proposal => "proposal",
+            Self::Profile => "profile",
+            Self::Capability => "capability",
+            Self::Usage => "usage",
+            Self::User => "user",
+        }
+    }
+}
+
+/// A change to be recorded, before it has its place in the ledger.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What was done.
+    pub operation: Operation,
+    /// What kind of thing it was done to.
+    pub subject_kind: SubjectKind,
+    /// Which one.
+    pub subject_id: Option<String>,
+    /// The project it belongs to.
+    pub project_id: Option<String>,
+    /// The run it belongs to.
+    pub run_id: Option<String>,
+    /// What changed.
+    pub change: Change,
+}
+
+impl Entry {
+    /// An entry about one thing, outside any project and run.
+    #[must_use]
+    pub fn new(
+        operation: Operation,
+        subject_kind: SubjectKind,
+        subject_id: &str,
+        change: Change,
+    ) -> Self {
+        Self {
+            operation,
+            subject_kind,
+            subject_id: Some(subject_id.to_owned()),
+            project_id: None,
+            run_id: None,
+            change,
+        }
+    }
+
+    /// The same entry as part of a project.
+    #[must_use]
+    pub fn in_project(mut self, project_id: Option<&str>) -> Self {
+        self.project_id = project_id.map(str::to_owned);
+        self
+    }
+
+    /// The same entry as part of a run.
+    #[must_use]
+    pub fn in_run(mut self, run_id: Option<&str>) -> Self {
+        self.run_id = run_id.map(str::to_owned);
+        self
+    }
+}
+
+/// What changed: values before and after, or the digest of an immutable row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change(Value);
+
+impl Change {
+    /// A thing came into being with this document.
+    #[must_use]
+    pub fn created(document: &Map<String, Value>) -> Self {
+        Self::of(&json!({ "after": document }))
+    }
+
+    /// A thing with this document is gone.
+    #[must_use]
+    pub fn deleted(document: &Map<String, Value>) -> Self {
+        Self::of(&json!({ "before": document }))
+    }
+
+    /// The top-level fields in which two states differ. A field that one state lacks is absent there.
+    #[must_use]
+    pub fn between(before: &Map<String, Value>, after: &Map<String, Value>) -> Self {
+        let differing =
+            |these: &Map<String, Value>, those: &Map<String, Value>| -> Map<String, Value> {
+                these
+                    .iter()
+                    .filter(|(key, value)| those.get(*key) != Some(value))
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect()
+            };
+        Self::of(&json!({ "before": differing(before, after), "after": differing(after, before) }))
+    }
+
+    /// The digest of a row that never changes: SHA-256 over the stored document.
+    #[must_use]
+    pub fn digest(document: &str) -> Self {
+        Self(json!({ "digest": digest(document) }))
+    }
+
+    /// Any other facts. Integers that not every reader keeps exactly become texts.
+    #[must_use]
+    pub fn of(facts: &Value) -> Self {
+        Self(portable(facts))
+    }
+
+    /// The same change with another fact beside it.
+    #[must_use]
+    pub fn with(mut self, key: &str, fact: &Value) -> Self {
+        if let Value::Object(facts) = &mut self.0 {
+            facts.insert(key.to_owned(), portable(fact));
+        }
+        self
+    }
+
+    /// Replaces the value of `field` in every state by its digest: texts that may be erased elsewhere do not live on
+    /// in the ledger.
+    #[must_use]
+    pub fn with_digest_of(mut self, field: &str) -> Self {
+        for state in ["before", "after"] {
+            if let Some(value) = self.0.get_mut(state).and_then(|state| state.get_mut(field)) {
+                *value = json!({ "digest": digest(&value.to_string()) });
+            }
+        }
+        self
+    }
+
+    /// The facts.
+    #[must_use]
+    pub const fn value(&self) -> &Value {
+        &self.0
+    }
+}
+
+/// SHA-256 of a text, as `sha256:<hex>`.
+#[must_use]
+pub fn digest(text: &str) -> String {
+    format!("sha256:{}", hex(&Sha256::digest(text.as_bytes())))
+}
+
+fn portable(value: &Value) -> Value {
+    match value {
+        Value::Number(number) if !is_portable(number) => Value::String(number.to_string()),
+        Value::Array(items) => items.iter().map(portable).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| (key.clone(), portable(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
+}
+
+fn is_portable(number: &Number) -> bool {
+    match (number.as_u64(), number.as_i64()) {
+        (Some(integer), _) => integer <= MAX_SAFE_INTEGER,
+        (_, Some(integer)) => integer.unsigned_abs() <= MAX_SAFE_INTEGER,
+        _ => true,
+    }
+}
+
+/// Where the chain stands: the last line's place and hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The place of the last line; 0 before the first.
+    pub seq: i64,
+    /// Its hash; [`GENESIS`] before the first.
+    pub hash: String,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { seq: 0, hash: GENESIS.to_owned() }
+    }
+}
+
+/// One line of the ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// Its place: gapless, ascending from 1.
+    pub seq: i64,
+    /// When it was written.
+    pub ts: String,
+    /// What kind of principal made the change.
+    pub actor_kind: String,
+    /// Which person.
+    pub actor_id: Option<String>,
+    /// What was done.
+    pub operation: String,
+    /// What kind of thing it was done to.
+    pub subject_kind: String,
+    /// Which one.
+    pub subject_id: Option<String>,
+    /// The project it belongs to.
+    pub project_id: Option<String>,
+    /// The run it belongs to.
+    pub run_id: Option<String>,
+    /// The request that asked for it.
+    pub request_id: Option<String>,
+    /// What changed, as canonical JSON.
+    pub change: String,
+    /// The hash of the line before.
+    pub prev_hash: String,
+    /// The hash of this line.
+    pub hash: String,
+}
+
+/// The fields that are hashed, in the order of their names, which is the canonical one.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Hashed<'a> {
+    actor_id: Option<&'a str>,
+    actor_kind: &'a str,
+    change: &'a Value,
+    operation: &'a str,
+    prev_hash: &'a str,
+    project_id: Option<&'a str>,
+    request_id: Option<&'a str>,
+    run_id: Option<&'a str>,
+    seq: i64,
+    subject_id: Option<&'a str>,
+    subject_kind: &'a str,
+    ts: &'a str,
+}
+
+impl Line {
+    /// Gives `entry` its place after `head`.
+    ///
+    /// # Panics
+    ///
+    /// Never: a change is JSON, and all JSON has a canonical form.
+    #[must_use]
+    pub fn seal(head: &Head, author: &Author, ts: &WireTime, entry: Entry) -> Self {
+        let mut line = Self {
+            seq: head.seq + 1,
+            ts: ts.as_str().to_owned(),
+            actor_kind: author.kind.as_str().to_owned(),
+            actor_id: author.id.clone(),
+            operation: entry.operation.as_str().to_owned(),
+            subject_kind: entry.subject_kind.as_str().to_owned(),
+            subject_id: entry.subject_id,
+            project_id: entry.project_id,
+            run_id: entry.run_id,
+            request_id: author.request_id.clone(),
+            change: canonical(entry.change.value()),
+            prev_hash: head.hash.clone(),
+            hash: String::new(),
+        };
+        line.hash = line.hash_of(entry.change.value());
+        line
+    }
+
+    /// The chain's head after this line.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        Head { seq: self.seq, hash: self.hash.clone() }
+    }
+
+    /// Whether this line is the one that belongs after `head`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, for a person.
+    pub fn verify(&self, head: &Head) -> Result<(), String> {
+        if self.seq != head.seq + 1 {
+            return Err(format!(
+                "line {} is missing: the next one that is there is {}",
+                head.seq + 1,
+                self.seq
+            ));
+        }
+        if self.prev_hash != head.hash {
+            return Err("its previous hash is not the hash of the line before it".to_owned());
+        }
+        let change: Value = serde_json::from_str(&self.change)
+            .map_err(|error| format!("its change is not JSON: {error}"))?;
+        if canonical(&change) != self.change {
+            return Err("its change is not in canonical form".to_owned());
+        }
+        if self.hash_of(&change) != self.hash {
+            return Err("its content does not have the hash that it carries".to_owned());
+        }
+        Ok(())
+    }
+
+    fn hash_of(&self, change: &Value) -> String {
+        let hashed = Hashed {
+            actor_id: self.actor_id.as_deref(),
+            actor_kind: &self.actor_kind,
+            change,
+            operation: &self.operation,
+            prev_hash: &self.prev_hash,
+            project_id: self.project_id.as_deref(),
+            request_id: self.request_id.as_deref(),
+            run_id: self.run_id.as_deref(),
+            seq: self.seq,
+            subject_id: self.subject_id.as_deref(),
+            subject_kind: &self.subject_kind,
+            ts: &self.ts,
+        };
+        hex(&Sha256::digest(canonical(&hashed).as_bytes()))
+    }
+}
+
+fn canonical(value: &impl Serialize) -> String {
+    serde_json_canonicalizer::to_string(value).expect("JSON has a canonical form")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::ActorKind;
+
+    fn author() -> Author {
+        Author { kind: ActorKind::Agent, id: None, name: None, request_id: Some("req-1".into()) }
+    }
+
+    fn line(head: &Head, note: &str) -> Line {
+        let change =
+            Change::of(&json!({ "after": { "note": note, "tokens": u64::MAX, "cost": 0.1 } }));
+        let entry = Entry::new(Operation::ProjectCreated, SubjectKind::Project, "proj-1", change);
+        Line::seal(head, &author(), &WireTime::stored("2026-02-11T15:00:00.000000Z"), entry)
+    }
+
+    #[test]
+    fn a_sealed_line_verifies_and_every_altered_field_is_noticed() {
+        let genesis = Head::default();
+        let good = line(&genesis, "one");
+        assert_eq!(good.verify(&genesis), Ok(()));
+
+        let alterations: [fn(&mut Line); 6] = [
+            |line| line.ts.push('0'),
+            |line| line.actor_id = Some("someone else".into()),
+            |line| line.change = line.change.replace("one", "two"),
+            |line| line.change.insert(1, ' '),
+            |line| line.request_id = None,
+            |line| line.hash.replace_range(0..1, "g"),
+        ];
+        for alter in alterations {
+            let mut bad = good.clone();
+            alter(&mut bad);
+            assert!(bad.verify(&genesis).is_err());
+        }
+    }
+
+    #[test]
+    fn a_dropped_line_and_a_swapped_one_are_noticed() {
+        let genesis = Head::default();
+        let first = line(&genesis, "one");
+        let second = line(&first.head(), "two");
+
+        assert!(second.verify(&genesis).unwrap_err().contains("line 1 is missing"));
+        assert_eq!(second.verify(&first.head()), Ok(()));
+    }
+
+    #[test]
+    fn integers_that_a_double_cannot_hold_are_kept_as_texts() {
+        let change =
+            Change::of(&json!([9_007_199_254_740_991_u64, 9_007_199_254_740_993_u64, i64::MIN]));
+        assert_eq!(
+            change.value(),
+            &json!([9_007_199_254_740_991_u64, "9007199254740993", "-9223372036854775808"])
+        );
+    }
+
+    #[test]
+    fn a_change_names_only_the_fields_that_differ() {
+        let before = json!({ "a": 1, "b": [1], "c": null });
+        let after = json!({ "a": 1, "b": [2], "d": true });
+        let change = Change::between(before.as_object().unwrap(), after.as_object().unwrap());
+        assert_eq!(
+            change.value(),
+            &json!({ "before": { "b": [1], "c": null }, "after": { "b": [2], "d": true } })
+        );
+    }
+
+    #[test]
+    fn operations_have_different_names() {
+        for (place, operation) in Operation::ALL.iter().enumerate() {
+            assert!(
+                Operation::ALL[..place].iter().all(|other| other.as_str() != operation.as_str())
+            );
+        }
+    }
+}

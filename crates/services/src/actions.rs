@@ -1,0 +1,246 @@
+//! Semantic actions, done at once, and proposals, which a person decides about.
+
+use chrono::{DateTime, Utc};
+use pilotdeck_domain::InvalidInput;
+use pilotdeck_domain::actions::{ActionContext, ActionItem, Proposal, RefusedItem, action_event};
+use pilotdeck_domain::events::Event;
+use pilotdeck_domain::identity::{Actor, Author, Permission};
+use pilotdeck_domain::ledger::{Operation, SubjectKind};
+use pilotdeck_storage::{Collection, Document, StoreError, Tx};
+use serde_json::{Map, Value};
+
+use crate::error::Stale;
+use crate::projects::{BatchOp, apply, check_version, version};
+use crate::{Error, Kind, MAX_ITEMS, Store};
+
+pub mod proposals;
+
+/// What can be asked about actions and proposals.
+#[derive(Clone)]
+pub struct Actions(pub(crate) Store);
+
+/// What became of one action.
+#[derive(Debug)]
+pub enum ActionOutcome {
+    /// It was done, or recorded only.
+    Done {
+        /// The action.
+        id: String,
+        /// The project.
+        project_id: String,
+        /// Whether the project is another one than before.
+        changed: bool,
+        /// The project as it is now.
+        project: Document,
+        /// The event that records the action.
+        event: Document,
+    },
+    /// It had been done before.
+    Repeated {
+        /// The action.
+        id: String,
+        /// The project that this request named.
+        project_id: Option<String>,
+        /// The project as it is now, if it is there.
+        project: Option<Document>,
+        /// The event that recorded the action.
+        event: Document,
+    },
+    /// Its id is that of an event which records no action.
+    IdInUse {
+        /// The action.
+        id: String,
+        /// The project.
+        project_id: Option<String>,
+    },
+    /// There is no such project.
+    UnknownProject {
+        /// The action.
+        id: String,
+        /// The project.
+        project_id: String,
+    },
+    /// The project changed since the client saw it.
+    Stale {
+        /// The action.
+        id: String,
+        /// The project.
+        project_id: String,
+        /// What the client had seen, and what there is.
+        stale: Box<Stale>,
+    },
+    /// It is not what an action must be.
+    Invalid {
+        /// The action's id, if it has one.
+        id: Option<String>,
+        /// What is wrong with it.
+        error: InvalidInput,
+        /// The item as it was sent.
+        item: Value,
+    },
+}
+
+/// What became of a request to act.
+#[derive(Debug)]
+pub struct ActionsOutcome {
+    /// The outcome of each action, in order.
+    pub results: Vec<ActionOutcome>,
+    /// When any project was last changed.
+    pub last_updated: Option<String>,
+}
+
+impl ActionsOutcome {
+    /// Whether any project is another one than before.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        self.results
+            .iter()
+            .any(|result| matches!(result, ActionOutcome::Done { changed: true, .. }))
+    }
+}
+
+impl Actions {
+    pub(crate) const fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// Does `items` in order, all in one transaction. One that cannot be done does not hold up the others; one whose id
+    /// was done before is not done again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`]; [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, fields(actions = items.len()), err(level = "debug"))]
+    pub async fn act(
+        &self,
+        actor: &Actor,
+        context: &ActionContext,
+        items: Vec<Result<ActionItem, RefusedItem>>,
+    ) -> Result<ActionsOutcome, Error> {
+        let author = actor.require(Permission::WriteAgents)?;
+        if items.len() > MAX_ITEMS {
+            return Err(
+                InvalidInput::new("actions", "actions must have at most 10000 items").into()
+            );
+        }
+        let mut tx = self.0.db.write().await?;
+        let now = self.0.clock.now();
+        let mut results = Vec::with_capacity(items.len());
+        for item in items {
+            results.push(match item {
+                Ok(item) => act(&mut tx, &author, now, context, item).await?,
+                Err(RefusedItem { raw, error, id }) => {
+                    ActionOutcome::Invalid { id, error, item: raw }
+                }
+            });
+        }
+        let mut outcome = ActionsOutcome { results, last_updated: None };
+        if outcome.changed() {
+            tx.touch(Collection::Projects, now).await?;
+        }
+        outcome.last_updated = tx.last_updated(Collection::Projects).await?;
+        if outcome.results.iter().any(|result| matches!(result, ActionOutcome::Done { .. })) {
+            tx.commit().await?;
+        }
+        Ok(outcome)
+    }
+}
+
+/// Does one action: what is wrong with it is an outcome, what is wrong with the database is an error.
+async fn act(
+    tx: &mut Tx,
+    author: &Author,
+    now: DateTime<Utc>,
+    context: &ActionContext,
+    item: ActionItem,
+) -> Result<ActionOutcome, Error> {
+    let id = item.id.as_str().to_owned();
+    if let Some(event) = tx.events().find(&id).await? {
+        return Ok(repeated(tx, id, item.project_id, event).await?);
+    }
+    let Some(project_id) = item.project_id.clone() else {
+        let error = InvalidInput::new("projectId", "projectId must be a non-empty string");
+        return Ok(ActionOutcome::Invalid { id: Some(id), error, item: item.raw });
+    };
+    let Some(stored) = tx.projects().find(&project_id).await? else {
+        return Ok(ActionOutcome::UnknownProject { id, project_id });
+    };
+    let before = stored.fields()?;
+    if let Err(Error::Stale(stale)) =
+        check_version(item.expected_version.as_deref(), &before, &stored)
+    {
+        return Ok(ActionOutcome::Stale { id, project_id, stale });
+    }
+    let action = match &item.action {
+        Ok(action) => action,
+        Err(error) => {
+            let error = error.clone();
+            return Ok(ActionOutcome::Invalid { id: Some(id), error, item: item.raw });
+        }
+    };
+    let effect = action.effect(&before, context, now);
+    let patch = effect.patch.clone().filter(|_| !item.record_only);
+    let changed = patch.is_some();
+    let project = match take_effect(tx, author, now, &project_id, stored, patch).await {
+        Ok(project) => project,
+        Err(Error::Invalid(error)) => {
+            return Ok(ActionOutcome::Invalid { id: Some(id), error, item: item.raw });
+        }
+        Err(other) => return Err(other),
+    };
+    let updated_at = project.fields()?;
+    let event = action_event(&item, context, &project_id, &effect, version(&updated_at), now);
+    let event = append(tx, author, now, Operation::ActionApplied, &event).await?;
+    Ok(ActionOutcome::Done { id, project_id, changed, project, event })
+}
+
+async fn repeated(
+    tx: &mut Tx,
+    id: String,
+    project_id: Option<String>,
+    event: Document,
+) -> Result<ActionOutcome, StoreError> {
+    let fields = event.fields().unwrap_or_default();
+    let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
+    if !kind.starts_with("action.") {
+        return Ok(ActionOutcome::IdInUse { id, project_id });
+    }
+    let named = fields.get("projectId").and_then(Value::as_str).map(str::to_owned);
+    let project_id = project_id.or(named);
+    let project = match &project_id {
+        Some(project_id) => tx.projects().find(project_id).await?,
+        None => None,
+    };
+    Ok(ActionOutcome::Repeated { id, project_id, project, event })
+}
+
+/// Changes the project, if there is anything to change.
+async fn take_effect(
+    tx: &mut Tx,
+    author: &Author,
+    now: DateTime<Utc>,
+    project_id: &str,
+    stored: Document,
+    patch: Option<Map<String, Value>>,
+) -> Result<Document, Error> {
+    let Some(patch) = patch else { return Ok(stored) };
+    apply(tx, author, now, BatchOp { id: project_id.to_owned(), patch, expected_version: None })
+        .await
+}
+
+/// Appends the event that records an action. Its id was looked up in this transaction: it is free.
+async fn append(
+    tx: &mut Tx,
+    author: &Author,
+    now: DateTime<Utc>,
+    operation: Operation,
+    event: &Event,
+) -> Result<Document, StoreError> {
+    let document = tx.events().append(event).await?.ok_or(StoreError::Stale)?;
+    let subject = match operation {
+        Operation::ActionApplied => SubjectKind::Action,
+        _ => SubjectKind::Proposal,
+    };
+    tx.record(author, now, crate::events::entry(operation, subject, event, &document));
+    Ok(document)
+}

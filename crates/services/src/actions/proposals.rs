@@ -1,0 +1,238 @@
+//! Proposals: an agent records what it would do, a person decides.
+//!
+//! A proposal is an event, and so is its decision, whose id derives from the proposal's: that there is one decision at
+//! most is the primary key's doing.
+
+use pilotdeck_domain::actions::{
+    acceptance_event, decision_event_id, proposed_action, rejection_event,
+};
+pub use pilotdeck_storage::StoredProposal;
+
+use super::{
+    ActionContext, Actions, Actor, Author, Collection, Document, Error, Kind, Map, Operation,
+    Permission, Proposal, Tx, Value, append, take_effect, version,
+};
+
+/// A proposal that was sent, and whether this request recorded it.
+#[derive(Clone, Debug)]
+pub struct RecordedProposal {
+    /// Identifies the proposal.
+    pub id: String,
+    /// The event that records it.
+    pub event: Document,
+    /// Whether it was not recorded before.
+    pub created: bool,
+}
+
+/// What became of a proposal.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The event that records the decision.
+    pub event: Document,
+    /// The project after an acceptance.
+    pub project: Option<Document>,
+    /// Whether this request decided; false when the same was decided before.
+    pub decided: bool,
+}
+
+/// Which proposals to list.
+#[derive(Clone, Debug, Default)]
+pub struct ProposalFilter {
+    /// Only those about this project.
+    pub project_id: Option<String>,
+    /// Only those that wait, or only those that were decided.
+    pub pending: Option<bool>,
+    /// At most this many.
+    pub limit: i64,
+}
+
+/// A decision that can be made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Accepted,
+    Rejected,
+}
+
+impl Verdict {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    fn of(event: &Document) -> Self {
+        let fields = event.fields().unwrap_or_default();
+        match fields.get("type").and_then(Value::as_str) {
+            Some("proposal.rejected") => Self::Rejected,
+            _ => Self::Accepted,
+        }
+    }
+}
+
+impl Actions {
+    /// Records a proposal once, on the timeline of its run's project, and changes nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn propose(
+        &self,
+        actor: &Actor,
+        proposal: &Proposal,
+    ) -> Result<RecordedProposal, Error> {
+        let author = actor.require(Permission::WriteAgents)?;
+        let mut tx = self.0.db.write().await?;
+        let now = self.0.clock.now();
+        let run = match &proposal.run_ref {
+            Some(reference) => tx.runs().resolve(reference).await?,
+            None => None,
+        };
+        let run_id = run.as_ref().map(|run| run.id.as_str()).or(proposal.run_ref.as_deref());
+        let of_run = run.as_ref().and_then(|run| run.project_id.as_deref());
+        let event = proposal.event(proposal.project_id.as_deref().or(of_run), run_id, now);
+        let id = event.id().to_string();
+        if let Some(event) = tx.events().find(&id).await? {
+            return Ok(RecordedProposal { id, event, created: false });
+        }
+        let event = append(&mut tx, &author, now, Operation::ProposalRecorded, &event).await?;
+        tx.commit().await?;
+        Ok(RecordedProposal { id, event, created: true })
+    }
+
+    /// The newest proposals that `filter` lets through, with what became of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn proposals(
+        &self,
+        actor: &Actor,
+        filter: &ProposalFilter,
+    ) -> Result<Vec<StoredProposal>, Error> {
+        actor.require(Permission::ReadAgents)?;
+        let mut tx = self.0.db.read().await?;
+        Ok(tx
+            .events()
+            .proposals(filter.project_id.as_deref(), filter.pending, filter.limit)
+            .await?)
+    }
+
+    /// Accepts a proposal: does what it proposes, as an action. Accepting it again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::AlreadyDecided`] if it was rejected, [`Error::NoProject`], [`Error::Invalid`] if
+    /// what it proposes is no action, [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, fields(proposal.id = id), err(level = "debug"))]
+    pub async fn accept(
+        &self,
+        actor: &Actor,
+        id: &str,
+        reason: Option<&str>,
+    ) -> Result<Decision, Error> {
+        let author = actor.require(Permission::DecideProposals)?;
+        let mut tx = self.0.db.write().await?;
+        let now = self.0.clock.now();
+        let proposal = match undecided(&mut tx, id, Verdict::Accepted).await? {
+            Undecided::Proposal(proposal) => proposal,
+            Undecided::Done(decision) => return Ok(decision),
+        };
+        let action = proposed_action(&proposal)?;
+        let project_id =
+            proposal.get("projectId").and_then(Value::as_str).ok_or(Error::NoProject)?.to_owned();
+        let stored = tx
+            .projects()
+            .find(&project_id)
+            .await?
+            .ok_or_else(|| Error::not_found(Kind::Project, &project_id))?;
+        let effect = action.effect(&stored.fields()?, &proposer(&proposal), now);
+        let changes = effect.patch.is_some();
+        let project =
+            take_effect(&mut tx, &author, now, &project_id, stored, effect.patch.clone()).await?;
+        let event = acceptance_event(
+            &proposal,
+            &action,
+            &effect,
+            version(&project.fields()?),
+            &decider(&author),
+            reason,
+            now,
+        );
+        let event = append(&mut tx, &author, now, Operation::ProposalAccepted, &event).await?;
+        if changes {
+            tx.touch(Collection::Projects, now).await?;
+        }
+        tx.commit().await?;
+        Ok(Decision { event, project: Some(project), decided: true })
+    }
+
+    /// Rejects a proposal. Rejecting it again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::AlreadyDecided`] if it was accepted, [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, fields(proposal.id = id), err(level = "debug"))]
+    pub async fn reject(
+        &self,
+        actor: &Actor,
+        id: &str,
+        reason: Option<&str>,
+    ) -> Result<Decision, Error> {
+        let author = actor.require(Permission::DecideProposals)?;
+        let mut tx = self.0.db.write().await?;
+        let now = self.0.clock.now();
+        let proposal = match undecided(&mut tx, id, Verdict::Rejected).await? {
+            Undecided::Proposal(proposal) => proposal,
+            Undecided::Done(decision) => return Ok(decision),
+        };
+        let event = rejection_event(&proposal, &decider(&author), reason, now);
+        let event = append(&mut tx, &author, now, Operation::ProposalRejected, &event).await?;
+        tx.commit().await?;
+        Ok(Decision { event, project: None, decided: true })
+    }
+}
+
+enum Undecided {
+    /// It waits for a decision.
+    Proposal(Map<String, Value>),
+    /// It was decided in the same way before.
+    Done(Decision),
+}
+
+async fn undecided(tx: &mut Tx, id: &str, wanted: Verdict) -> Result<Undecided, Error> {
+    let missing = || Error::not_found(Kind::Proposal, id);
+    let proposal = tx.events().find(id).await?.ok_or_else(missing)?.fields()?;
+    let kind = proposal.get("type").and_then(Value::as_str).unwrap_or_default();
+    if !kind.starts_with("proposal.") || kind == "proposal.rejected" {
+        return Err(missing());
+    }
+    let Some(event) = tx.events().find(&decision_event_id(id)).await? else {
+        return Ok(Undecided::Proposal(proposal));
+    };
+    let verdict = Verdict::of(&event);
+    if verdict != wanted {
+        return Err(Error::AlreadyDecided { decision: verdict.as_str(), event });
+    }
+    let project = match proposal.get("projectId").and_then(Value::as_str) {
+        Some(project_id) if wanted == Verdict::Accepted => tx.projects().find(project_id).await?,
+        _ => None,
+    };
+    Ok(Undecided::Done(Decision { event, project, decided: false }))
+}
+
+/// A note that is accepted is signed by the one who proposed it.
+fn proposer(proposal: &Map<String, Value>) -> ActionContext {
+    let text = |key: &str| proposal.get(key).and_then(Value::as_str).map(str::to_owned);
+    ActionContext {
+        agent_id: text("agentId"),
+        run_id: text("runId"),
+        project_id: text("projectId"),
+    }
+}
+
+fn decider(author: &Author) -> String {
+    author.name.clone().unwrap_or_else(|| author.kind.as_str().to_owned())
+}

@@ -1,0 +1,132 @@
+//! Failed sign-ins are counted by account and address, and by address alone.
+//!
+//! The counts live in memory: whoever can restart the server needs no guessing.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use chrono::{DateTime, Duration, Utc};
+use sha2::{Digest as _, Sha256};
+
+/// Failures by one account and address before they must wait.
+const PER_ACCOUNT: u32 = 10;
+/// Failures by one address, whatever the account: it keeps the ledger and the hashing from being flooded.
+const PER_ADDRESS: u32 = 200;
+/// How long failures count.
+const WINDOW: Duration = Duration::minutes(15);
+/// Counters kept; when there are more, those of the oldest windows go first.
+const MOST: usize = 20_000;
+
+/// What is counted together: the address, and the digest of the account's name (people type passwords there).
+type Key = (Option<IpAddr>, Option<[u8; 32]>);
+
+/// An attempt that was counted as a failure until it is forgiven.
+pub(super) struct Attempt([Key; 2]);
+
+/// The counters.
+#[derive(Default)]
+pub(super) struct Throttle(HashMap<Key, Window>);
+
+struct Window {
+    began: DateTime<Utc>,
+    failures: u32,
+}
+
+impl Throttle {
+    /// Counts an attempt as a failure before its password is looked at, so that many at once do not slip through; or
+    /// says how many seconds to wait.
+    pub(super) fn begin(
+        &mut self,
+        username: &str,
+        address: Option<IpAddr>,
+        now: DateTime<Utc>,
+    ) -> Result<Attempt, u64> {
+        let account = Sha256::digest(username.as_bytes()).into();
+        let limits = [((address, Some(account)), PER_ACCOUNT), ((address, None), PER_ADDRESS)];
+        for (key, limit) in &limits {
+            if let Some(window) = self.0.get(key).filter(|window| now < window.began + WINDOW)
+                && window.failures >= *limit
+            {
+                let wait = window.began + WINDOW - now;
+                return Err(u64::try_from(wait.num_seconds()).unwrap_or_default() + 1);
+            }
+        }
+        self.make_room(now);
+        for (key, _) in &limits {
+            let window = self.0.entry(*key).or_insert(Window { began: now, failures: 0 });
+            if now >= window.began + WINDOW {
+                *window = Window { began: now, failures: 0 };
+            }
+            window.failures += 1;
+        }
+        Ok(Attempt(limits.map(|(key, _)| key)))
+    }
+
+    /// The attempt was no failure: the account's earlier ones at this address are forgotten, too.
+    pub(super) fn forgive(&mut self, attempt: &Attempt) {
+        let [account, address] = &attempt.0;
+        self.0.remove(account);
+        if let Some(window) = self.0.get_mut(address) {
+            window.failures = window.failures.saturating_sub(1);
+        }
+    }
+
+    fn make_room(&mut self, now: DateTime<Utc>) {
+        if self.0.len() < MOST {
+            return;
+        }
+        self.0.retain(|_, window| now < window.began + WINDOW);
+        if self.0.len() >= MOST {
+            let mut began: Vec<_> = self.0.values().map(|window| window.began).collect();
+            began.sort_unstable();
+            let median = began[began.len() / 2];
+            self.0.retain(|_, window| window.began > median);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000 + minutes * 60, 0).unwrap()
+    }
+
+    const HERE: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+
+    #[test]
+    fn the_eleventh_failure_must_wait_until_the_window_has_passed() {
+        let mut throttle = Throttle::default();
+        for _ in 0..PER_ACCOUNT {
+            assert!(throttle.begin("ada", HERE, at(0)).is_ok());
+        }
+
+        assert_eq!(throttle.begin("ada", HERE, at(5)).err(), Some(601));
+        assert!(throttle.begin("bob", HERE, at(5)).is_ok());
+        assert!(throttle.begin("ada", None, at(5)).is_ok());
+        assert!(throttle.begin("ada", HERE, at(15)).is_ok());
+    }
+
+    #[test]
+    fn a_success_forgets_the_failures_before_it() {
+        let mut throttle = Throttle::default();
+        for _ in 1..PER_ACCOUNT {
+            throttle.begin("ada", HERE, at(0)).map(drop).unwrap();
+        }
+        let attempt = throttle.begin("ada", HERE, at(0)).map_err(drop).unwrap();
+        throttle.forgive(&attempt);
+
+        assert!(throttle.begin("ada", HERE, at(1)).is_ok());
+    }
+
+    #[test]
+    fn one_address_cannot_try_ever_more_accounts() {
+        let mut throttle = Throttle::default();
+        for turn in 0..PER_ADDRESS {
+            assert!(throttle.begin(&format!("user-{turn}"), HERE, at(0)).is_ok());
+        }
+
+        assert!(throttle.begin("one-more", HERE, at(0)).is_err());
+    }
+}

@@ -1,0 +1,150 @@
+//! Statistics over projects and usage.
+
+use std::collections::BTreeMap;
+
+use pilotdeck_domain::coerce;
+use pilotdeck_domain::identity::{Actor, Permission};
+use pilotdeck_storage::{Collection, Dimension};
+pub use pilotdeck_storage::{TokenSum, UsageFilter};
+use serde_json::Value;
+
+use crate::{Error, Store};
+
+/// What can be asked about projects and usage as a whole.
+#[derive(Clone)]
+pub struct Insights(Store);
+
+/// How many projects there are, and what they cost.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectStats {
+    /// All projects.
+    pub total: i64,
+    /// By status; adopted rows without one are `unknown`.
+    pub by_status: BTreeMap<String, i64>,
+    /// By priority; adopted rows without one are `unknown`.
+    pub by_priority: BTreeMap<String, i64>,
+    /// By category; projects without one are `未分类`, the word that clients know.
+    pub by_category: BTreeMap<String, i64>,
+    /// The sum of budgets.
+    pub total_budget: f64,
+    /// The sum of costs.
+    pub total_cost: f64,
+    /// The sum of revenues.
+    pub total_revenue: f64,
+}
+
+/// Usage added up, in the orders in which it is served.
+#[derive(Clone, Debug, Default)]
+pub struct TokenStats {
+    /// Everything together; `None` when there is nothing.
+    pub totals: Option<TokenSum>,
+    /// By day, ascending.
+    pub by_day: Vec<TokenSum>,
+    /// By project, the most tokens first.
+    pub by_project: Vec<TokenSum>,
+    /// By agent, the most tokens first.
+    pub by_agent: Vec<TokenSum>,
+    /// By workspace, the most tokens first.
+    pub by_workspace: Vec<TokenSum>,
+    /// By model, the most tokens first.
+    pub by_model: Vec<TokenSum>,
+}
+
+/// What a client may know before it signs in.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// How many projects there are.
+    pub projects: i64,
+    /// When any of them was last changed.
+    pub last_updated: Option<String>,
+}
+
+impl Insights {
+    pub(crate) const fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// How much there is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn overview(&self) -> Result<Overview, Error> {
+        let mut tx = self.0.db.snapshot().await?;
+        let projects = tx.projects().count().await?;
+        let last_updated = tx.last_updated(Collection::Projects).await?;
+        Ok(Overview { projects, last_updated })
+    }
+
+    /// Counts and money of all projects.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn projects(&self, actor: &Actor) -> Result<ProjectStats, Error> {
+        actor.require(Permission::ReadStats)?;
+        let mut tx = self.0.db.snapshot().await?;
+        let counts = tx.insights().project_counts().await?;
+        let money = tx.insights().money().await?;
+        let mut stats = ProjectStats {
+            total_budget: money.budget,
+            total_cost: money.cost + in_numbers(money.costs_in_words),
+            total_revenue: money.revenue + in_numbers(money.revenues_in_words),
+            ..ProjectStats::default()
+        };
+        let count = |by: &mut BTreeMap<String, i64>,
+                     name: Option<String>,
+                     otherwise: &str,
+                     projects: i64| {
+            let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| otherwise.to_owned());
+            *by.entry(name).or_default() += projects;
+        };
+        for group in counts {
+            stats.total += group.projects;
+            count(&mut stats.by_status, Some(group.status), "unknown", group.projects);
+            count(&mut stats.by_priority, Some(group.priority), "unknown", group.projects);
+            count(&mut stats.by_category, group.category, "未分类", group.projects);
+        }
+        Ok(stats)
+    }
+
+    /// All usage that `filter` lets through, added up.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn tokens(&self, actor: &Actor, filter: &UsageFilter) -> Result<TokenStats, Error> {
+        actor.require(Permission::ReadStats)?;
+        let sums = self.0.db.read().await?.insights().tokens(filter).await?;
+        let mut stats = TokenStats::default();
+        for sum in sums {
+            match sum.dimension {
+                Dimension::Total => stats.totals = Some(sum),
+                Dimension::Day => stats.by_day.push(sum),
+                Dimension::Project => stats.by_project.push(sum),
+                Dimension::Agent => stats.by_agent.push(sum),
+                Dimension::Workspace => stats.by_workspace.push(sum),
+                Dimension::Model => stats.by_model.push(sum),
+            }
+        }
+        stats.by_day.sort_by(|a, b| a.name.cmp(&b.name));
+        for sums in [
+            &mut stats.by_project,
+            &mut stats.by_agent,
+            &mut stats.by_workspace,
+            &mut stats.by_model,
+        ] {
+            sums.sort_by(|a, b| {
+                b.total_tokens.cmp(&a.total_tokens).then_with(|| b.newest.cmp(&a.newest))
+            });
+        }
+        Ok(stats)
+    }
+}
+
+fn in_numbers(words: Vec<String>) -> f64 {
+    words.into_iter().filter_map(|words| coerce::float(&Value::String(words))).sum()
+}

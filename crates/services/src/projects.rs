@@ -1,0 +1,318 @@
+//! Projects.
+
+use chrono::{DateTime, Utc};
+use pilotdeck_domain::InvalidInput;
+use pilotdeck_domain::identity::{Actor, Author, Permission};
+use pilotdeck_domain::ids::ProjectId;
+use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
+use pilotdeck_domain::projects::{Project, expected_version};
+use pilotdeck_domain::times::WireTime;
+pub use pilotdeck_storage::ProjectFilter;
+use pilotdeck_storage::{Collection, Document, Tx};
+use serde_json::{Map, Value, json};
+
+use crate::error::Stale;
+use crate::{Error, Kind, MAX_ITEMS, Store};
+
+/// What can be asked about projects.
+#[derive(Clone)]
+pub struct Projects(Store);
+
+/// All projects that matched, in the order people gave them.
+#[derive(Clone, Debug)]
+pub struct ProjectList {
+    /// The projects.
+    pub projects: Vec<Document>,
+    /// When any project, or their order, was last changed.
+    pub last_updated: Option<String>,
+}
+
+/// One operation of a batch: a patch of one project.
+#[derive(Clone, Debug)]
+pub struct BatchOp {
+    /// The project.
+    pub id: String,
+    /// The fields to change.
+    pub patch: Map<String, Value>,
+    /// The version that the caller has seen.
+    pub expected_version: Option<String>,
+}
+
+/// What a batch did.
+#[derive(Debug)]
+pub struct BatchOutcome {
+    /// The changed project of each operation, or why there is none; in order.
+    pub results: Vec<Result<Document, Error>>,
+    /// When any project was last changed.
+    pub last_updated: Option<String>,
+}
+
+impl BatchOutcome {
+    /// Whether any operation succeeded.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        self.results.iter().any(Result::is_ok)
+    }
+}
+
+impl Projects {
+    pub(crate) const fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// All projects that `filter` lets through.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn list(&self, actor: &Actor, filter: &ProjectFilter) -> Result<ProjectList, Error> {
+        actor.require(Permission::ReadProjects)?;
+        let mut tx = self.0.db.snapshot().await?;
+        list(&mut tx, filter).await
+    }
+
+    /// One project.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, fields(project.id = id), err(level = "debug"))]
+    pub async fn get(&self, actor: &Actor, id: &str) -> Result<Document, Error> {
+        actor.require(Permission::ReadProjects)?;
+        let found = self.0.db.read().await?.projects().find(id).await?;
+        found.ok_or_else(|| Error::not_found(Kind::Project, id))
+    }
+
+    /// Creates a project behind all others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Taken`] if the client chose an id that is in use; [`Error::Invalid`], [`Error::Denied`],
+    /// [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn create(&self, actor: &Actor, body: Map<String, Value>) -> Result<Document, Error> {
+        let author = actor.require(Permission::WriteProjects)?;
+        let now = self.0.clock.now();
+        let project = Project::create(body, now)?;
+        let id = project.id().as_str();
+        let mut tx = self.0.db.write().await?;
+        if !tx.projects().insert(&project).await? {
+            return Err(Error::Taken { kind: Kind::Project, id: id.to_owned() });
+        }
+        tx.touch(Collection::Projects, now).await?;
+        tx.record(
+            &author,
+            now,
+            entry(Operation::ProjectCreated, id, Change::created(project.document())),
+        );
+        tx.commit().await?;
+        Ok(project.document().into())
+    }
+
+    /// Changes the fields of a project that `patch` names; everything else stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`] if the patch names the version it is for and the project is at another one;
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, fields(project.id = id), err(level = "debug"))]
+    pub async fn change(
+        &self,
+        actor: &Actor,
+        id: &str,
+        patch: Map<String, Value>,
+    ) -> Result<Document, Error> {
+        let author = actor.require(Permission::WriteProjects)?;
+        let expected = expected_version(&patch);
+        let mut tx = self.0.db.write().await?;
+        let now = self.0.clock.now();
+        let op = BatchOp { id: id.to_owned(), patch, expected_version: expected };
+        let changed = apply(&mut tx, &author, now, op).await?;
+        tx.touch(Collection::Projects, now).await?;
+        tx.commit().await?;
+        Ok(changed)
+    }
+
+    /// Changes several projects, one after the other; each operation succeeds or fails for itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`]; [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, fields(operations = ops.len()), err(level = "debug"))]
+    pub async fn batch(
+        &self,
+        actor: &Actor,
+        ops: Vec<Result<BatchOp, InvalidInput>>,
+    ) -> Result<BatchOutcome, Error> {
+        let author = actor.require(Permission::WriteProjects)?;
+        if ops.len() > MAX_ITEMS {
+            return Err(InvalidInput::new("ops", "ops must have at most 10000 items").into());
+        }
+        let mut tx = self.0.db.write().await?;
+        let now = self.0.clock.now();
+        let mut results = Vec::with_capacity(ops.len());
+        for op in ops {
+            let result = match op {
+                Ok(op) => apply(&mut tx, &author, now, op).await,
+                Err(invalid) => Err(invalid.into()),
+            };
+            match result {
+                Err(fatal @ (Error::Store(_) | Error::Unavailable(_))) => return Err(fatal),
+                result => results.push(result),
+            }
+        }
+        let mut outcome = BatchOutcome { results, last_updated: None };
+        if outcome.changed() {
+            tx.touch(Collection::Projects, now).await?;
+        }
+        outcome.last_updated = tx.last_updated(Collection::Projects).await?;
+        if outcome.changed() {
+            tx.commit().await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Puts the projects that `ids` names first, in that order, before all others in theirs. Unknown and repeated ids
+    /// are passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn reorder(&self, actor: &Actor, ids: Vec<String>) -> Result<ProjectList, Error> {
+        let author = actor.require(Permission::WriteProjects)?;
+        let mut tx = self.0.db.write().await?;
+        let now = self.0.clock.now();
+        let before = tx.projects().order().await?;
+        let after = reordered(&before, ids);
+        tx.projects().reorder(&after).await?;
+        tx.touch(Collection::Projects, now).await?;
+        tx.record(&author, now, moved(&before, &after));
+        let list = list(&mut tx, &ProjectFilter::default()).await?;
+        tx.commit().await?;
+        Ok(list)
+    }
+
+    /// Deletes a project. Its runs stay without a project; its events and usage stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, fields(project.id = id), err(level = "debug"))]
+    pub async fn delete(&self, actor: &Actor, id: &str) -> Result<(), Error> {
+        let author = actor.require(Permission::WriteProjects)?;
+        let mut tx = self.0.db.write().await?;
+        let now = self.0.clock.now();
+        let stored =
+            tx.projects().find(id).await?.ok_or_else(|| Error::not_found(Kind::Project, id))?;
+        let detached = tx.runs().detach(id).await?;
+        tx.projects().delete(&ProjectId::stored(id)).await?;
+        tx.touch(Collection::Projects, now).await?;
+        let change = Change::deleted(&stored.fields()?).with("detachedRuns", &json!(detached));
+        tx.record(&author, now, entry(Operation::ProjectDeleted, id, change));
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Applies one patch and records it; the caller touches the collection and commits.
+pub(crate) async fn apply(
+    tx: &mut Tx,
+    author: &Author,
+    now: DateTime<Utc>,
+    op: BatchOp,
+) -> Result<Document, Error> {
+    let stored =
+        tx.projects().find(&op.id).await?.ok_or_else(|| Error::not_found(Kind::Project, &op.id))?;
+    let before = stored.fields()?;
+    check_version(op.expected_version.as_deref(), &before, &stored)?;
+    let project = Project::merged(&before, op.patch, now)?;
+    tx.projects().save(&project, &seen(&before)).await?;
+    let change = Change::between(&before, project.document());
+    tx.record(author, now, entry(Operation::ProjectUpdated, &op.id, change));
+    Ok(project.document().into())
+}
+
+/// Refuses a caller who has seen another version than the stored one. The versions are compared as texts.
+pub(crate) fn check_version(
+    expected: Option<&str>,
+    fields: &Map<String, Value>,
+    stored: &Document,
+) -> Result<(), Error> {
+    let actual = version(fields);
+    match expected {
+        Some(expected) if expected != actual => Err(Error::Stale(Box::new(Stale {
+            expected: expected.to_owned(),
+            actual: actual.to_owned(),
+            current: stored.clone(),
+        }))),
+        _ => Ok(()),
+    }
+}
+
+/// The version of a stored document.
+pub(crate) fn version(fields: &Map<String, Value>) -> &str {
+    fields.get("updatedAt").and_then(Value::as_str).unwrap_or_default()
+}
+
+pub(crate) fn seen(fields: &Map<String, Value>) -> WireTime {
+    WireTime::stored(version(fields))
+}
+
+fn entry(operation: Operation, id: &str, change: Change) -> Entry {
+    Entry::new(operation, SubjectKind::Project, id, change).in_project(Some(id))
+}
+
+async fn list(tx: &mut Tx, filter: &ProjectFilter) -> Result<ProjectList, Error> {
+    let projects = tx.projects().list(filter).await?;
+    let last_updated = tx.last_updated(Collection::Projects).await?;
+    Ok(ProjectList { projects, last_updated })
+}
+
+fn reordered(before: &[String], wanted: Vec<String>) -> Vec<String> {
+    let mut left: std::collections::HashSet<&str> = before.iter().map(String::as_str).collect();
+    let mut after: Vec<String> = wanted.into_iter().filter(|id| left.remove(id.as_str())).collect();
+    after.extend(before.iter().filter(|id| left.contains(id.as_str())).cloned());
+    after
+}
+
+/// The part of the order that moved, with its place.
+fn moved(before: &[String], after: &[String]) -> Entry {
+    let pairs = || before.iter().zip(after);
+    let from = pairs().take_while(|(old, new)| old == new).count();
+    let until = before.len()
+        - pairs().rev().take_while(|(old, new)| old == new).count().min(before.len() - from);
+    let change = Change::of(
+        &json!({ "from": from, "before": before[from..until], "after": after[from..until] }),
+    );
+    let mut entry = Entry::new(Operation::ProjectsReordered, SubjectKind::Projects, "", change);
+    entry.subject_id = None;
+    entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn wanted_projects_come_first_once_and_the_others_keep_their_order() {
+        assert_eq!(reordered(&ids("a b c d"), ids("c x a c")), ids("c a b d"));
+        assert_eq!(reordered(&ids("a b"), Vec::new()), ids("a b"));
+    }
+
+    #[test]
+    fn the_ledger_names_only_the_part_of_the_order_that_moved() {
+        let entry = moved(&ids("a b c d"), &ids("a c b d"));
+        assert_eq!(
+            entry.change.value(),
+            &json!({ "from": 1, "before": ["b", "c"], "after": ["c", "b"] })
+        );
+        let entry = moved(&ids("a b"), &ids("a b"));
+        assert_eq!(entry.change.value(), &json!({ "from": 2, "before": [], "after": [] }));
+    }
+}

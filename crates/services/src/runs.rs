@@ -1,0 +1,155 @@
+//! Agent runs.
+
+use chrono::{DateTime, Utc};
+use pilotdeck_domain::identity::{Actor, Author, Permission};
+use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
+use pilotdeck_domain::runs::{NewRun, Run};
+use pilotdeck_domain::times::WireTime;
+pub use pilotdeck_storage::RunFilter;
+use pilotdeck_storage::{Collection, Document, Tx};
+use serde_json::{Map, Value};
+
+use crate::{Error, Kind, Store, usage};
+
+/// What can be asked about agent runs.
+#[derive(Clone)]
+pub struct Runs(Store);
+
+/// One page of runs.
+#[derive(Clone, Debug)]
+pub struct RunPage {
+    /// The runs, newest first.
+    pub runs: Vec<Document>,
+    /// How many match in all.
+    pub total: i64,
+}
+
+/// A run that was asked for, and whether this request made it.
+#[derive(Clone, Debug)]
+pub struct StartedRun {
+    /// Identifies the run.
+    pub id: String,
+    /// The run as it is stored.
+    pub run: Document,
+    /// Whether it did not exist before.
+    pub created: bool,
+}
+
+impl Runs {
+    pub(crate) const fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// One page of the runs that `filter` lets through.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn list(&self, actor: &Actor, filter: &RunFilter) -> Result<RunPage, Error> {
+        actor.require(Permission::ReadAgents)?;
+        let (runs, total) = self.0.db.snapshot().await?.runs().list(filter).await?;
+        Ok(RunPage { runs, total })
+    }
+
+    /// One run, by its id or by the id of its client's session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, fields(run.id = reference), err(level = "debug"))]
+    pub async fn get(&self, actor: &Actor, reference: &str) -> Result<Document, Error> {
+        actor.require(Permission::ReadAgents)?;
+        let found = self.0.db.read().await?.runs().find_by_reference(reference).await?;
+        found.ok_or_else(|| Error::not_found(Kind::Run, reference))
+    }
+
+    /// Starts a run, unless a run with its id, or without one a run of its session, exists; then that one is it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`], [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn start(
+        &self,
+        actor: &Actor,
+        body: Map<String, Value>,
+    ) -> Result<StartedRun, Error> {
+        let author = actor.require(Permission::WriteAgents)?;
+        let now = self.0.clock.now();
+        let NewRun { run, session, id_given } = Run::create(body, now)?;
+        let mut tx = self.0.db.write().await?;
+        if let Some(session) = session.as_ref().filter(|_| !id_given)
+            && let Some(run) = tx.runs().find_by_identity(session).await?
+        {
+            let id = run.fields()?.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            return Ok(StartedRun { id, run, created: false });
+        }
+        if !tx.runs().insert(&run).await? {
+            let id = run.id().as_str();
+            let run = tx.runs().find(id).await?.ok_or_else(|| Error::not_found(Kind::Run, id))?;
+            return Ok(StartedRun { id: id.to_owned(), run, created: false });
+        }
+        if let Some(session) = &session {
+            tx.runs().remember(session, &run).await?;
+        }
+        tx.touch(Collection::Runs, now).await?;
+        tx.record(
+            &author,
+            now,
+            entry(Operation::RunCreated, &run, Change::created(run.document())),
+        );
+        usage::ingest(&mut tx, &author, now, &run).await?;
+        tx.commit().await?;
+        Ok(StartedRun { id: run.id().to_string(), run: run.document().into(), created: true })
+    }
+
+    /// Changes the fields of a run that `patch` names, the run found by its id or by its client's session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, fields(run.id = reference), err(level = "debug"))]
+    pub async fn change(
+        &self,
+        actor: &Actor,
+        reference: &str,
+        patch: Map<String, Value>,
+    ) -> Result<Document, Error> {
+        let author = actor.require(Permission::WriteAgents)?;
+        let mut tx = self.0.db.write().await?;
+        let now = self.0.clock.now();
+        let run = apply(&mut tx, &author, now, reference, patch).await?;
+        usage::ingest(&mut tx, &author, now, &run).await?;
+        tx.touch(Collection::Runs, now).await?;
+        tx.commit().await?;
+        Ok(run.document().into())
+    }
+}
+
+async fn apply(
+    tx: &mut Tx,
+    author: &Author,
+    now: DateTime<Utc>,
+    reference: &str,
+    patch: Map<String, Value>,
+) -> Result<Run, Error> {
+    let stored = tx.runs().find_by_reference(reference).await?;
+    let before = stored.ok_or_else(|| Error::not_found(Kind::Run, reference))?.fields()?;
+    let run = Run::merged(&before, patch, now)?;
+    let seen = before.get("updatedAt").and_then(Value::as_str).map(WireTime::stored);
+    tx.runs().save(&run, seen.as_ref()).await?;
+    tx.record(
+        author,
+        now,
+        entry(Operation::RunUpdated, &run, Change::between(&before, run.document())),
+    );
+    Ok(run)
+}
+
+fn entry(operation: Operation, run: &Run, change: Change) -> Entry {
+    let id = run.id().as_str();
+    Entry::new(operation, SubjectKind::Run, id, change)
+        .in_project(run.project_id())
+        .in_run(Some(id))
+}

@@ -1,0 +1,134 @@
+//! Token usage.
+
+use chrono::{DateTime, Utc};
+use pilotdeck_domain::InvalidInput;
+use pilotdeck_domain::identity::{Actor, Author, Permission};
+use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
+use pilotdeck_domain::runs::Run;
+use pilotdeck_domain::usage::UsageRecord;
+use pilotdeck_storage::{Collection, Document, Tx};
+pub use pilotdeck_storage::{StoredUsage, UsageFilter};
+use serde_json::{Map, Value};
+
+use crate::{Error, MAX_ITEMS, Store};
+
+/// The fields of a run's usage record that make it another total than before.
+const COUNTED: [&str; 5] = ["promptTokens", "completionTokens", "totalTokens", "cost", "model"];
+
+/// What can be asked about token usage.
+#[derive(Clone)]
+pub struct Usage(Store);
+
+impl Usage {
+    pub(crate) const fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// The newest `limit` records that `filter` lets through, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        filter: &UsageFilter,
+        limit: i64,
+    ) -> Result<Vec<Document>, Error> {
+        actor.require(Permission::ReadAgents)?;
+        Ok(self.0.db.read().await?.usage().list(filter, limit).await?)
+    }
+
+    /// Records usage. Each item is stored for itself, once per id; all in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`]; [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, fields(records = items.len()), err(level = "debug"))]
+    pub async fn record(
+        &self,
+        actor: &Actor,
+        items: Vec<Map<String, Value>>,
+    ) -> Result<Vec<Result<StoredUsage, InvalidInput>>, Error> {
+        let author = actor.require(Permission::WriteAgents)?;
+        if items.len() > MAX_ITEMS {
+            return Err(
+                InvalidInput::new("records", "records must have at most 10000 items").into()
+            );
+        }
+        let now = self.0.clock.now();
+        let parsed: Vec<_> = items.into_iter().map(|item| UsageRecord::create(item, now)).collect();
+        let records: Vec<UsageRecord> = parsed.iter().flatten().cloned().collect();
+        let stored = self.store(&author, now, &records).await?;
+        let mut stored = stored.into_iter();
+        Ok(parsed
+            .into_iter()
+            .filter_map(|outcome| match outcome {
+                Ok(_) => stored.next().map(Ok),
+                Err(invalid) => Some(Err(invalid)),
+            })
+            .collect())
+    }
+
+    async fn store(
+        &self,
+        author: &Author,
+        now: DateTime<Utc>,
+        records: &[UsageRecord],
+    ) -> Result<Vec<StoredUsage>, Error> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.0.db.write().await?;
+        let stored = tx.usage().append_many(records).await?;
+        let created = || records.iter().zip(&stored).filter(|(_, stored)| stored.created);
+        if created().next().is_some() {
+            for (record, stored) in created() {
+                tx.record(author, now, entry(record, Change::digest(stored.document.as_str())));
+            }
+            tx.touch(Collection::Usage, now).await?;
+            tx.commit().await?;
+        }
+        Ok(stored)
+    }
+}
+
+/// Keeps the one usage record of a run that reports its total in step with what it reports.
+///
+/// A client that also sends a record per call has counted that usage already: then the total adds nothing.
+pub(crate) async fn ingest(
+    tx: &mut Tx,
+    author: &Author,
+    now: DateTime<Utc>,
+    run: &Run,
+) -> Result<(), Error> {
+    let Some(record) = run.usage(now) else { return Ok(()) };
+    let id = record.id().as_str();
+    let Some(stored) = tx.usage().find(id).await? else {
+        if tx.usage().is_itemized(run.id().as_str()).await? {
+            return Ok(());
+        }
+        for stored in tx.usage().append_many(std::slice::from_ref(&record)).await? {
+            tx.record(author, now, entry(&record, Change::digest(stored.document.as_str())));
+        }
+        tx.touch(Collection::Usage, now).await?;
+        return Ok(());
+    };
+    let before = stored.fields()?;
+    if COUNTED.iter().all(|field| before.get(*field) == record.document().get(*field)) {
+        return Ok(());
+    }
+    tx.usage().replace(&record).await?;
+    tx.touch(Collection::Usage, now).await?;
+    let mut entry = entry(&record, Change::between(&before, record.document()));
+    entry.operation = Operation::UsageCorrected;
+    tx.record(author, now, entry);
+    Ok(())
+}
+
+fn entry(record: &UsageRecord, change: Change) -> Entry {
+    Entry::new(Operation::UsageRecorded, SubjectKind::Usage, record.id().as_str(), change)
+        .in_project(record.project_id())
+        .in_run(record.run_id())
+}

@@ -1,0 +1,145 @@
+//! The open database: one writer, several readers.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pilotdeck_domain::ledger::Head;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::Mutex;
+
+use crate::lock::Lock;
+use crate::{StoreError, Tx};
+
+/// How long a statement waits for another process to let go of the database.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that read; each costs a thread and its page cache.
+const READERS: u32 = 4;
+
+/// What a commit promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// A commit survives the end of the process; the last ones may be lost when the power fails. The file stays
+    /// consistent in any case.
+    #[default]
+    Process,
+    /// A commit survives a power failure: each one waits for the disk.
+    Power,
+}
+
+impl FromStr for Durability {
+    type Err = String;
+
+    /// Reads the words of SQLite's `synchronous` pragma that make sense with a write-ahead log.
+    fn from_str(raw: &str) -> Result<Self, Self::Err> {
+        match raw.trim().to_ascii_uppercase().as_str() {
+            "NORMAL" => Ok(Self::Process),
+            "FULL" => Ok(Self::Power),
+            _ => Err("must be NORMAL or FULL".to_owned()),
+        }
+    }
+}
+
+/// An open database.
+///
+/// Cheap to clone: clones share the connections.
+#[derive(Clone)]
+pub struct Database {
+    path: Arc<Path>,
+    readers: SqlitePool,
+    writer: SqlitePool,
+    /// The end of the ledger as this process knows it; holding it is being the writer.
+    head: Arc<Mutex<Option<Head>>>,
+    _lock: Arc<Lock>,
+}
+
+impl Database {
+    /// Connects to a file that was prepared ([`crate::open`]).
+    pub(crate) async fn connect(
+        path: PathBuf,
+        durability: Durability,
+        lock: Lock,
+    ) -> Result<Self, StoreError> {
+        let options =
+            options(&path).journal_mode(SqliteJournalMode::Wal).synchronous(match durability {
+                Durability::Process => SqliteSynchronous::Normal,
+                Durability::Power => SqliteSynchronous::Full,
+            });
+        let writer = pool(1)
+            .connect_with(options.clone().thread_name(|id| format!("db-writer-{id}")))
+            .await?;
+        let readers = pool(READERS)
+            .connect_with(
+                options
+                    .read_only(true)
+                    .pragma("query_only", "ON")
+                    .thread_name(|id| format!("db-reader-{id}")),
+            )
+            .await?;
+        Ok(Self { path: path.into(), readers, writer, head: Arc::default(), _lock: Arc::new(lock) })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A unit of work that reads; each of its statements sees the newest committed state.
+    ///
+    /// # Errors
+    ///
+    /// If no connection can be had.
+    pub async fn read(&self) -> Result<Tx, StoreError> {
+        Ok(Tx::read(self.readers.acquire().await?))
+    }
+
+    /// A unit of work that reads; all its statements see one state.
+    ///
+    /// # Errors
+    ///
+    /// If no connection can be had.
+    pub async fn snapshot(&self) -> Result<Tx, StoreError> {
+        Ok(Tx::snapshot(self.readers.begin().await?))
+    }
+
+    /// A unit of work that changes. It waits for its turn: there is one writer at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] if another process holds the database for longer than five seconds.
+    pub async fn write(&self) -> Result<Tx, StoreError> {
+        let turn = Arc::clone(&self.head).lock_owned().await;
+        Ok(Tx::write(self.writer.begin_with("BEGIN IMMEDIATE").await?, turn))
+    }
+
+    /// Waits for the writer to finish, merges the write-ahead log into the file and closes all connections.
+    pub async fn close(&self) {
+        let _turn = self.head.lock().await;
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// The options that every connection shares.
+pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("temp_store", "memory")
+        .statement_cache_capacity(128)
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(30))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // A connection to a file does not go stale; asking it each time would cost more than the statement.
+        .test_before_acquire(false)
+}

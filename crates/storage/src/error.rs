@@ -1,0 +1,51 @@
+//! What can go wrong between PilotDeck and its database.
+
+/// A statement, a transaction or a stored row that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The row changed since it was read, or is gone.
+    #[error("the row changed since it was read")]
+    Stale,
+    /// Another process held the database longer than we wait.
+    #[error("the database is busy")]
+    Busy,
+    /// There is no room left for the database to grow.
+    #[error("the disk is full")]
+    Full,
+    /// The database cannot be written, though it can be read.
+    #[error("the database is read-only")]
+    ReadOnly,
+    /// A stored row is not what PilotDeck writes.
+    #[error("a stored row of {table} cannot be read: {reason}")]
+    Corrupt {
+        /// The table it is in.
+        table: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A transaction was about to change something without saying so in the ledger.
+    #[error("a change without a ledger line was refused")]
+    Unrecorded,
+    /// The engine failed in another way.
+    #[error("the database failed: {0}")]
+    Engine(sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    /// Tells by SQLite's result code (<https://www.sqlite.org/rescode.html>) what a caller can act on.
+    fn from(error: sqlx::Error) -> Self {
+        let code = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
+            .and_then(|code| code.parse::<i32>().ok());
+        match code.map(|extended| extended & 0xff) {
+            Some(5 | 6) => Self::Busy,
+            Some(8) => Self::ReadOnly,
+            Some(13) => Self::Full,
+            _ => match error {
+                sqlx::Error::PoolTimedOut => Self::Busy,
+                other => Self::Engine(other),
+            },
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Ledger lines.
+
+use pilotdeck_domain::ledger::{Head, Line};
+use serde_json::json;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
+
+use crate::statements::statements;
+use crate::{StoreError, Tx};
+
+statements! {
+    HEAD = "SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1";
+    APPEND = "
+        INSERT INTO ledger (seq, ts, actor_kind, actor_id, operation, subject_kind, subject_id, project_id, run_id,
+                            request_id, change, prev_hash, hash)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    APPEND_MANY = "
+        INSERT INTO ledger (seq, ts, actor_kind, actor_id, operation, subject_kind, subject_id, project_id, run_id,
+                            request_id, change, prev_hash, hash)
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+               value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
+          FROM json_each($1)";
+    AFTER = "
+        SELECT * FROM ledger
+         WHERE seq > $1 AND ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3)
+           AND ($4 IS NULL OR operation = $4)
+         ORDER BY seq LIMIT $5";
+    AFTER_IN_PROJECT = "
+        SELECT * FROM ledger
+         WHERE seq > $1 AND project_id = $2 AND ($3 IS NULL OR subject_id = $3) AND ($4 IS NULL OR operation = $4)
+         ORDER BY seq LIMIT $5";
+    AFTER_OF_SUBJECT = "
+        SELECT * FROM ledger
+         WHERE seq > $1 AND ($2 IS NULL OR project_id = $2) AND subject_id = $3 AND ($4 IS NULL OR operation = $4)
+         ORDER BY seq LIMIT $5";
+    AFTER_OF_OPERATION = "
+        SELECT * FROM ledger
+         WHERE seq > $1 AND ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3) AND operation = $4
+         ORDER BY seq LIMIT $5";
+    NEWEST = "
+        SELECT * FROM ledger
+         WHERE ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3) AND ($4 IS NULL OR operation = $4)
+         ORDER BY seq DESC LIMIT $5";
+    NEWEST_IN_PROJECT = "
+        SELECT * FROM ledger
+         WHERE project_id = $2 AND ($3 IS NULL OR subject_id = $3) AND ($4 IS NULL OR operation = $4)
+         ORDER BY seq DESC LIMIT $5";
+    NEWEST_OF_SUBJECT = "
+        SELECT * FROM ledger
+         WHERE ($2 IS NULL OR project_id = $2) AND subject_id = $3 AND ($4 IS NULL OR operation = $4)
+         ORDER BY seq DESC LIMIT $5";
+    NEWEST_OF_OPERATION = "
+        SELECT * FROM ledger
+         WHERE ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3) AND operation = $4
+         ORDER BY seq DESC LIMIT $5";
+}
+
+/// Which lines to read.
+#[derive(Clone, Debug, Default)]
+pub struct LedgerFilter {
+    /// Only lines after this place, oldest first; without it, the newest ones.
+    pub since: Option<i64>,
+    /// Only lines of this project.
+    pub project_id: Option<String>,
+    /// Only lines about this thing.
+    pub subject_id: Option<String>,
+    /// Only lines of this operation.
+    pub operation: Option<String>,
+    /// At most this many.
+    pub limit: i64,
+}
+
+/// The ledger, read.
+pub struct Ledger<'a>(&'a mut Tx);
+
+impl Tx {
+    /// The ledger.
+    pub const fn ledger(&mut self) -> Ledger<'_> {
+        Ledger(self)
+    }
+}
+
+impl Ledger<'_> {
+    /// Where the chain stands.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn head(&mut self) -> Result<Head, StoreError> {
+        head(self.0.conn()).await
+    }
+
+    /// The lines that `filter` lets through, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn list(&mut self, filter: &LedgerFilter) -> Result<Vec<Line>, StoreError> {
+        let follows = filter.since.is_some();
+        let sql = match (&filter.subject_id, &filter.project_id, &filter.operation) {
+            (Some(_), _, _) if follows => AFTER_OF_SUBJECT,
+            (Some(_), _, _) => NEWEST_OF_SUBJECT,
+            (_, Some(_), _) if follows => AFTER_IN_PROJECT,
+            (_, Some(_), _) => NEWEST_IN_PROJECT,
+            (_, _, Some(_)) if follows => AFTER_OF_OPERATION,
+            (_, _, Some(_)) => NEWEST_OF_OPERATION,
+            _ if follows => AFTER,
+            _ => NEWEST,
+        };
+        let mut lines: Vec<Line> = sqlx::query(sql)
+            .bind(filter.since)
+            .bind(filter.project_id.as_deref())
+            .bind(filter.subject_id.as_deref())
+            .bind(filter.operation.as_deref())
+            .bind(filter.limit)
+            .try_map(|row: SqliteRow| line(&row))
+            .fetch_all(self.0.conn())
+            .await?;
+        if !follows {
+            lines.reverse();
+        }
+        Ok(lines)
+    }
+}
+
+pub(crate) async fn head(conn: &mut SqliteConnection) -> Result<Head, StoreError> {
+    let row = sqlx::query(HEAD).fetch_optional(conn).await?;
+    match row {
+        Some(row) => Ok(Head { seq: row.try_get("seq")?, hash: row.try_get("hash")? }),
+        None => Ok(Head::default()),
+    }
+}
+
+/// Appends lines in one statement.
+pub(crate) async fn append(conn: &mut SqliteConnection, lines: &[Line]) -> Result<(), StoreError> {
+    if let [line] = lines {
+        sqlx::query(APPEND)
+            .bind(line.seq)
+            .bind(&line.ts)
+            .bind(&line.actor_kind)
+            .bind(&line.actor_id)
+            .bind(&line.operation)
+            .bind(&line.subject_kind)
+            .bind(&line.subject_id)
+            .bind(&line.project_id)
+            .bind(&line.run_id)
+            .bind(&line.request_id)
+            .bind(&line.change)
+            .bind(&line.prev_hash)
+            .bind(&line.hash)
+            .execute(conn)
+            .await?;
+        return Ok(());
+    }
+    let rows: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            json!([
+                line.seq,
+                line.ts,
+                line.actor_kind,
+                line.actor_id,
+                line.operation,
+                line.subject_kind,
+                line.subject_id,
+                line.project_id,
+                line.run_id,
+                line.request_id,
+                line.change,
+                line.prev_hash,
+                line.hash
+            ])
+        })
+        .collect();
+    sqlx::query(APPEND_MANY).bind(serde_json::Value::from(rows).to_string()).execute(conn).await?;
+    Ok(())
+}
+
+fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {
+    Ok(Line {
+        seq: row.try_get("seq")?,
+        ts: row.try_get("ts")?,
+        actor_kind: row.try_get("actor_kind")?,
+        actor_id: row.try_get("actor_id")?,
+        operation: row.try_get("operation")?,
+        subject_kind: row.try_get("subject_kind")?,
+        subject_id: row.try_get("subject_id")?,
+        project_id: row.try_get("project_id")?,
+        run_id: row.try_get("run_id")?,
+        request_id: row.try_get("request_id")?,
+        change: row.try_get("change")?,
+        prev_hash: row.try_get("prev_hash")?,
+        hash: row.try_get("hash")?,
+    })
+}

@@ -1,0 +1,268 @@
+//! Agent runs, and the client sessions that they are found by.
+
+use pilotdeck_domain::runs::{Run, Session};
+use pilotdeck_domain::times::WireTime;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use crate::document::{Document, print};
+use crate::statements::statements;
+use crate::{StoreError, Tx};
+
+statements! {
+    FIND = "SELECT payload_json FROM agent_runs WHERE id = $1";
+    FIND_BY_IDENTITY = "
+        SELECT r.payload_json
+          FROM run_sessions s JOIN agent_runs r ON r.id = s.run_id
+         WHERE s.session_id = $1 AND s.source = $2";
+    FIND_BY_SESSION = "
+        SELECT r.payload_json
+          FROM run_sessions s JOIN agent_runs r ON r.id = s.run_id
+         WHERE s.session_id = $1
+         ORDER BY r.created_at DESC
+         LIMIT 1";
+    RESOLVE = "
+        SELECT id, project_id FROM agent_runs WHERE id = $1
+         UNION ALL
+        SELECT r.id, r.project_id
+          FROM run_sessions s JOIN agent_runs r ON r.id = s.run_id
+         WHERE s.session_id = $1
+         LIMIT 1";
+    REMEMBER = "INSERT OR IGNORE INTO run_sessions (session_id, source, run_id) VALUES ($1, $2, $3)";
+    INSERT = "
+        INSERT INTO agent_runs (id, project_id, agent_id, status, created_at, updated_at, started_at, finished_at,
+                                payload_json)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            ON CONFLICT (id) DO NOTHING";
+    SAVE = "
+        UPDATE agent_runs
+           SET project_id = $3, agent_id = $4, status = $5, updated_at = $6, started_at = $7, finished_at = $8,
+               payload_json = $9
+         WHERE id = $1 AND updated_at IS $2";
+    DETACH = "
+        UPDATE agent_runs
+           SET project_id = NULL, payload_json = json_set(payload_json, '$.projectId', NULL)
+         WHERE project_id = $1";
+    LIST = "
+        SELECT payload_json FROM agent_runs
+         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR status = $3)
+         ORDER BY created_at DESC, rowid DESC LIMIT $4 OFFSET $5";
+    LIST_IN_PROJECT = "
+        SELECT payload_json FROM agent_runs
+         WHERE project_id = $1 AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR status = $3)
+         ORDER BY created_at DESC, rowid DESC LIMIT $4 OFFSET $5";
+    LIST_OF_AGENT = "
+        SELECT payload_json FROM agent_runs
+         WHERE ($1 IS NULL OR project_id = $1) AND agent_id = $2 AND ($3 IS NULL OR status = $3)
+         ORDER BY created_at DESC, rowid DESC LIMIT $4 OFFSET $5";
+    LIST_IN_STATUS = "
+        SELECT payload_json FROM agent_runs
+         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND status = $3
+         ORDER BY created_at DESC, rowid DESC LIMIT $4 OFFSET $5";
+    COUNT = "
+        SELECT count(*) FROM agent_runs
+         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR status = $3)";
+    COUNT_IN_PROJECT = "
+        SELECT count(*) FROM agent_runs
+         WHERE project_id = $1 AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR status = $3)";
+    COUNT_OF_AGENT = "
+        SELECT count(*) FROM agent_runs
+         WHERE ($1 IS NULL OR project_id = $1) AND agent_id = $2 AND ($3 IS NULL OR status = $3)";
+    COUNT_IN_STATUS = "
+        SELECT count(*) FROM agent_runs
+         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND status = $3";
+}
+
+/// Which runs to list; every given field must match exactly.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// The project.
+    pub project_id: Option<String>,
+    /// The agent.
+    pub agent_id: Option<String>,
+    /// The status.
+    pub status: Option<String>,
+    /// At most this many.
+    pub limit: i64,
+    /// After skipping this many.
+    pub offset: i64,
+}
+
+/// What something that refers to a run needs to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownRun {
+    /// Identifies the run.
+    pub id: String,
+    /// Its project.
+    pub project_id: Option<String>,
+}
+
+/// The table of agent runs.
+pub struct Runs<'a>(&'a mut Tx);
+
+impl Tx {
+    /// Agent runs.
+    pub const fn runs(&mut self) -> Runs<'_> {
+        Runs(self)
+    }
+}
+
+impl Runs<'_> {
+    /// The run with this id, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn find(&mut self, id: &str) -> Result<Option<Document>, StoreError> {
+        let found = sqlx::query_scalar(FIND).bind(id).fetch_optional(self.0.conn()).await?;
+        Ok(found.map(Document::stored))
+    }
+
+    /// The run that a client's session is.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn find_by_identity(
+        &mut self,
+        session: &Session,
+    ) -> Result<Option<Document>, StoreError> {
+        let found = sqlx::query_scalar(FIND_BY_IDENTITY)
+            .bind(&session.session_id)
+            .bind(&session.source)
+            .fetch_optional(self.0.conn())
+            .await?;
+        Ok(found.map(Document::stored))
+    }
+
+    /// The run with this id, or else the newest one of a session with this id.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn find_by_reference(
+        &mut self,
+        reference: &str,
+    ) -> Result<Option<Document>, StoreError> {
+        if let Some(run) = self.find(reference).await? {
+            return Ok(Some(run));
+        }
+        let found = sqlx::query_scalar(FIND_BY_SESSION)
+            .bind(reference)
+            .fetch_optional(self.0.conn())
+            .await?;
+        Ok(found.map(Document::stored))
+    }
+
+    /// The run with this id, or else one of a session with this id, without its document.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn resolve(&mut self, reference: &str) -> Result<Option<KnownRun>, StoreError> {
+        Ok(sqlx::query(RESOLVE)
+            .bind(reference)
+            .try_map(|row: SqliteRow| {
+                Ok(KnownRun { id: row.try_get("id")?, project_id: row.try_get("project_id")? })
+            })
+            .fetch_optional(self.0.conn())
+            .await?)
+    }
+
+    /// Adds `run`; false if its id is taken.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn insert(&mut self, run: &Run) -> Result<bool, StoreError> {
+        let done = sqlx::query(INSERT)
+            .bind(run.id().as_str())
+            .bind(run.project_id())
+            .bind(run.agent_id())
+            .bind(run.status())
+            .bind(run.created_at().as_str())
+            .bind(run.updated_at().as_str())
+            .bind(run.started_at().as_str())
+            .bind(run.finished_at().map(WireTime::as_str))
+            .bind(print(run.document()))
+            .execute(self.0.conn())
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Remembers which run a session is, if the session is not another run already.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn remember(&mut self, session: &Session, run: &Run) -> Result<(), StoreError> {
+        sqlx::query(REMEMBER)
+            .bind(&session.session_id)
+            .bind(&session.source)
+            .bind(run.id().as_str())
+            .execute(self.0.conn())
+            .await?;
+        Ok(())
+    }
+
+    /// Saves `run` if the stored row is still the one that was `seen`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Stale`] if someone saved since, or the row is gone.
+    pub async fn save(&mut self, run: &Run, seen: Option<&WireTime>) -> Result<(), StoreError> {
+        let done = sqlx::query(SAVE)
+            .bind(run.id().as_str())
+            .bind(seen.map(WireTime::as_str))
+            .bind(run.project_id())
+            .bind(run.agent_id())
+            .bind(run.status())
+            .bind(run.updated_at().as_str())
+            .bind(run.started_at().as_str())
+            .bind(run.finished_at().map(WireTime::as_str))
+            .bind(print(run.document()))
+            .execute(self.0.conn())
+            .await?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Stale) }
+    }
+
+    /// Clears the project of all its runs, which stay; returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn detach(&mut self, project_id: &str) -> Result<u64, StoreError> {
+        let done = sqlx::query(DETACH).bind(project_id).execute(self.0.conn()).await?;
+        Ok(done.rows_affected())
+    }
+
+    /// One page of the runs that `filter` lets through, newest first, and how many there are in all.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn list(&mut self, filter: &RunFilter) -> Result<(Vec<Document>, i64), StoreError> {
+        let (list, count) = match filter {
+            RunFilter { project_id: Some(_), .. } => (LIST_IN_PROJECT, COUNT_IN_PROJECT),
+            RunFilter { agent_id: Some(_), .. } => (LIST_OF_AGENT, COUNT_OF_AGENT),
+            RunFilter { status: Some(_), .. } => (LIST_IN_STATUS, COUNT_IN_STATUS),
+            _ => (LIST, COUNT),
+        };
+        let total = sqlx::query_scalar(count)
+            .bind(filter.project_id.as_deref())
+            .bind(filter.agent_id.as_deref())
+            .bind(filter.status.as_deref())
+            .fetch_one(self.0.conn())
+            .await?;
+        let page = sqlx::query(list)
+            .bind(filter.project_id.as_deref())
+            .bind(filter.agent_id.as_deref())
+            .bind(filter.status.as_deref())
+            .bind(filter.limit)
+            .bind(filter.offset)
+            .try_map(|row: SqliteRow| row.try_get(0).map(Document::stored))
+            .fetch_all(self.0.conn())
+            .await?;
+        Ok((page, total))
+    }
+}
