@@ -46,7 +46,8 @@ struct ActBody {
 }
 
 fn action_list() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    serde_json::from_value(json!({ "type": "array", "minItems": 1, "items": {} })).expect("a schema")
+    serde_json::from_value(json!({ "type": "array", "minItems": 1, "items": {} }))
+        .expect("a schema")
 }
 
 /// What became of the actions.
@@ -133,7 +134,8 @@ async fn act(services: Data<Services>, caller: Caller, body: Body) -> ApiResult 
         ActionsBody::Proposal(proposal) => {
             let recorded = services.actions.propose(&caller, &proposal).await?;
             let event = Object::new().with_json("event", &Json::document(&recorded.event));
-            let answer = data(&event.json()).with("id", &recorded.id).with("created", &recorded.created);
+            let answer =
+                data(&event.json()).with("id", &recorded.id).with("created", &recorded.created);
             Ok(match recorded.created {
                 true => answer.respond(StatusCode::CREATED),
                 false => answer.with("message", &"proposal exists").ok(),
@@ -154,7 +156,9 @@ fn answer(outcome: &ActionsOutcome, single: bool) -> HttpResponse {
             ActionOutcome::Repeated { project, event, .. } => (project.as_ref(), Some(event)),
             _ => (None, None),
         };
-        facts = facts.with_json("project", &Json::optional(project)).with_json("event", &Json::optional(event));
+        facts = facts
+            .with_json("project", &Json::optional(project))
+            .with_json("event", &Json::optional(event));
     }
     data(&facts.json()).ok()
 }
@@ -178,13 +182,17 @@ fn result(outcome: &ActionOutcome) -> Json {
         ActionOutcome::IdInUse { id, project_id } => failed(&Some(id.clone()), ErrorCode::IdTaken)
             .with("projectId", project_id)
             .with("error", &format!("the id is that of another event: {id}")),
-        ActionOutcome::UnknownProject { id, project_id } => failed(&Some(id.clone()), ErrorCode::NotFound)
-            .with("projectId", project_id)
-            .with("error", &format!("Project not found: {project_id}")),
-        ActionOutcome::Stale { id, project_id, stale } => failed(&Some(id.clone()), ErrorCode::VersionMismatch)
-            .with("projectId", project_id)
-            .with("error", &"Conflict: updatedAt mismatch")
-            .with_json("data", &conflict(stale)),
+        ActionOutcome::UnknownProject { id, project_id } => {
+            failed(&Some(id.clone()), ErrorCode::NotFound)
+                .with("projectId", project_id)
+                .with("error", &format!("Project not found: {project_id}"))
+        }
+        ActionOutcome::Stale { id, project_id, stale } => {
+            failed(&Some(id.clone()), ErrorCode::VersionMismatch)
+                .with("projectId", project_id)
+                .with("error", &"Conflict: updatedAt mismatch")
+                .with_json("data", &conflict(stale))
+        }
         ActionOutcome::Invalid { id, error, item } => {
             let error = ApiError::from(error.clone());
             failed(id, error.code()).with("error", &error.to_string()).with("action", item)

@@ -157,7 +157,12 @@ async fn get_capability(services: Data<Services>, caller: Caller, id: Id) -> Api
     extensions(("x-permission" = json!("agents.write"))),
 )]
 #[patch("/api/agent/capabilities/{id}")]
-async fn change_capability(services: Data<Services>, caller: Caller, id: Id, body: Body) -> ApiResult {
+async fn change_capability(
+    services: Data<Services>,
+    caller: Caller,
+    id: Id,
+    body: Body,
+) -> ApiResult {
     let capability = services.capabilities.change(&caller, &id.0, body.0).await?;
     Ok(data(&Json::document(&capability)).ok())
 }

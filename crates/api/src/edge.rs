@@ -29,7 +29,10 @@ impl RequestId {
             (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
                 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
         };
-        Self(sent.filter(is_plain).map_or_else(|| Uuid::now_v7().simple().to_string(), str::to_owned))
+        Self(
+            sent.filter(is_plain)
+                .map_or_else(|| Uuid::now_v7().simple().to_string(), str::to_owned),
+        )
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -105,7 +108,8 @@ fn secure(headers: &mut HeaderMap, is_api: bool, is_docs: bool) {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     if is_api {
-        headers.insert(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
+        headers
+            .insert(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
         headers.append(HeaderName::from_static("vary"), HeaderValue::from_static("Cookie"));
     }
 }
@@ -117,7 +121,11 @@ pub(crate) fn client_address(request: &HttpRequest) -> Option<IpAddr> {
     if !setup.trusted_proxies.contains(&peer) {
         return Some(peer);
     }
-    let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let forwarded = request
+        .headers()
+        .get("x-forwarded-for")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let nearest_untrusted = forwarded
         .rsplit(',')
         .filter_map(|hop| hop.trim().parse::<IpAddr>().ok())

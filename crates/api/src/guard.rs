@@ -35,7 +35,10 @@ impl Permissions {
         for (path, item) in &document.paths.paths {
             let mut methods = BTreeMap::new();
             for (method, operation) in operations(item) {
-                methods.insert(method, permission(operation).map_err(|error| format!("{method} {path} {error}"))?);
+                methods.insert(
+                    method,
+                    permission(operation).map_err(|error| format!("{method} {path} {error}"))?,
+                );
             }
             permissions.insert(path.clone(), methods);
         }
@@ -112,7 +115,8 @@ fn decide(request: &ServiceRequest) -> Pass {
         };
     };
     if *permission == Permission::Administer && !setup.has_admin_token() {
-        let message = "Admin token not configured. Set PM_ADMIN_TOKEN to use the administrator's operations.";
+        let message =
+            "Admin token not configured. Set PM_ADMIN_TOKEN to use the administrator's operations.";
         return Pass::No(ApiError::new(ErrorCode::AdministrationOff, message));
     }
     let allowed = match request.extensions().get::<Actor>() {
@@ -122,9 +126,10 @@ fn decide(request: &ServiceRequest) -> Pass {
     match allowed {
         Ok(_) => Pass::Yes,
         // Who lacks the administrator's token is asked for it, whatever else they hold.
-        Err(_) if *permission == Permission::Administer => {
-            Pass::No(ApiError::new(ErrorCode::Unauthenticated, "send the administrator's token in X-PM-Token"))
-        }
+        Err(_) if *permission == Permission::Administer => Pass::No(ApiError::new(
+            ErrorCode::Unauthenticated,
+            "send the administrator's token in X-PM-Token",
+        )),
         Err(denied) => Pass::No(denied.into()),
     }
 }

@@ -40,7 +40,8 @@ fn check(request: &ServiceRequest, setup: &Setup) -> Result<(), ApiError> {
     // HTTP/2 and absolute request targets name the host in the address.
     let host = request.uri().authority().map_or(host, actix_web::http::uri::Authority::as_str);
     if !setup.hosts.allow(host) {
-        let message = "this server does not answer for this host; PM_ALLOWED_HOSTS lists further ones";
+        let message =
+            "this server does not answer for this host; PM_ALLOWED_HOSTS lists further ones";
         return Err(ApiError::new(ErrorCode::HostNotAllowed, message));
     }
     cross_origin::check(request, &setup.allowed_origins)
@@ -50,7 +51,8 @@ fn check(request: &ServiceRequest, setup: &Setup) -> Result<(), ApiError> {
 fn principals(request: &ServiceRequest, setup: &Setup) -> Vec<Principal> {
     let agent = header(request, AGENT_HEADER);
     let token = header(request, ADMIN_HEADER);
-    let mut principals: Vec<Principal> = sessions::person(&request.get_session()).into_iter().collect();
+    let mut principals: Vec<Principal> =
+        sessions::person(&request.get_session()).into_iter().collect();
     match &setup.agent_token {
         // A wrong agent token is not rescued by a right one in the other header.
         Some(secret) if agent.or(token).is_some_and(|sent| matches(sent, secret)) => {

@@ -104,7 +104,8 @@ async fn sign_in(
         let field = if username.trim().is_empty() { "username" } else { "password" };
         return Err(ApiError::invalid(field, "username and password must not be empty"));
     }
-    let signed_in = services.identity.sign_in(&caller, username, password, client_address(&request)).await?;
+    let signed_in =
+        services.identity.sign_in(&caller, username, password, client_address(&request)).await?;
     // The session that the browser had before is over, whoever's it was.
     if let Some(previous) = sessions::key(&session) {
         services.identity.sign_out(&caller, &previous).await?;
@@ -166,7 +167,10 @@ async fn change_password(
     let current = text(&body.0, "currentPassword")?;
     let new = NewPassword::parse("newPassword", text(&body.0, "newPassword")?)?;
     let key = sessions::key(&session).ok_or(Denied::Unauthenticated)?;
-    services.identity.change_password(&caller, &key, current, &new, client_address(&request)).await?;
+    services
+        .identity
+        .change_password(&caller, &key, current, &new, client_address(&request))
+        .await?;
     Ok(Object::success().with("message", &"password changed; all other sessions are over").ok())
 }
 
@@ -183,7 +187,9 @@ fn account(user: &User, password_is_default: bool) -> Object {
 fn text<'a>(body: &'a Map<String, Value>, field: &'static str) -> Result<&'a str, ApiError> {
     match body.get(field) {
         Some(Value::String(text)) => Ok(text),
-        None | Some(Value::Null) => Err(ApiError::invalid(field, format!("{field} must not be empty"))),
+        None | Some(Value::Null) => {
+            Err(ApiError::invalid(field, format!("{field} must not be empty")))
+        }
         Some(_) => Err(ApiError::invalid(field, format!("{field} must be a text"))),
     }
 }

@@ -166,7 +166,10 @@ async fn token_stats(services: Data<Services>, caller: Caller, query: Query) -> 
 
 fn sums(stats: &TokenStats) -> Json {
     let list = |key: &'static str, sums: &[TokenSum]| {
-        let rows: Vec<Json> = sums.iter().map(|sum| counters(Object::new().with(key, &sum.name), Some(sum))).collect();
+        let rows: Vec<Json> = sums
+            .iter()
+            .map(|sum| counters(Object::new().with(key, &sum.name), Some(sum)))
+            .collect();
         Json::array(&rows)
     };
     Object::new()

@@ -106,7 +106,12 @@ async fn list_ledger(services: Data<Services>, caller: Caller, query: Query) -> 
     let since = match query.text("since") {
         Some(raw) => match raw.trim().parse::<i64>() {
             Ok(seq) if seq >= 0 => Some(seq),
-            _ => return Err(ApiError::invalid("since", "since must be the place of a line: an integer from 0 on")),
+            _ => {
+                return Err(ApiError::invalid(
+                    "since",
+                    "since must be the place of a line: an integer from 0 on",
+                ));
+            }
         },
         None => None,
     };

@@ -13,8 +13,8 @@ use crate::guard::permission;
 use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
 use crate::sessions::COOKIE;
 use crate::{
-    actions, capabilities, events, identity, insights, ledger, operations, profiles, projects, proposals, runs,
-    schemas, usage,
+    actions, capabilities, events, identity, insights, ledger, operations, profiles, projects,
+    proposals, runs, schemas, usage,
 };
 use pilotdeck_domain::identity::Permission;
 
@@ -101,7 +101,8 @@ pub fn document() -> OpenApi {
         App::new().into_utoipa_app().openapi(Api::openapi()).configure(routes).split_for_parts();
     add_credentials(&mut document);
     for item in document.paths.paths.values_mut() {
-        let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        let methods =
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in methods.into_iter().flatten() {
             complete(operation);
         }
@@ -110,6 +111,15 @@ pub fn document() -> OpenApi {
 }
 
 /// The document as it is served and committed.
+///
+/// # Panics
+///
+/// Never: the document is JSON.
+#[must_use]
+pub fn document_text() -> String {
+    print(&document())
+}
+
 pub(crate) fn print(document: &OpenApi) -> String {
     let mut text = document.to_pretty_json().expect("the document is JSON");
     text.push('\n');
@@ -118,12 +128,18 @@ pub(crate) fn print(document: &OpenApi) -> String {
 
 fn add_credentials(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
-    let header = |name: &str, words: &str| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, words)));
+    let header = |name: &str, words: &str| {
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, words)))
+    };
     components.add_security_scheme("agentToken", header(AGENT_HEADER, "The token in PM_AGENT_TOKEN. Without one, everybody on this machine may act as an agent."));
-    components.add_security_scheme("adminToken", header(ADMIN_HEADER, "The token in PM_ADMIN_TOKEN."));
+    components
+        .add_security_scheme("adminToken", header(ADMIN_HEADER, "The token in PM_ADMIN_TOKEN."));
     components.add_security_scheme(
         "session",
-        SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(COOKIE, "The cookie of a person who signed in."))),
+        SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
+            COOKIE,
+            "The cookie of a person who signed in.",
+        ))),
     );
 }
 
@@ -132,7 +148,8 @@ fn complete(operation: &mut Operation) {
     let permission = permission(operation).unwrap_or(Permission::Administer);
     operation.security = Some(credentials(permission));
     let takes_body = operation.request_body.is_some();
-    let takes_parameters = operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
+    let takes_parameters =
+        operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
     let in_path = operation
         .parameters
         .iter()
@@ -142,7 +159,10 @@ fn complete(operation: &mut Operation) {
     let administers = permission == Permission::Administer;
 
     let mut failures = vec![
-        ("403", "The caller may not, or the request names another host or comes from another origin"),
+        (
+            "403",
+            "The caller may not, or the request names another host or comes from another origin",
+        ),
         ("500", "Our fault; the server's log has the details"),
         ("503", "The database, or the operation, is not available now"),
     ];

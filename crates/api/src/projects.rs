@@ -283,7 +283,9 @@ async fn list_projects(services: Data<Services>, caller: Caller, query: Query) -
 #[post("/api/projects")]
 async fn create_project(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
     let project = services.projects.create(&caller, body.0).await?;
-    Ok(data(&Json::document(&project)).with("message", &"project created").respond(StatusCode::CREATED))
+    Ok(data(&Json::document(&project))
+        .with("message", &"project created")
+        .respond(StatusCode::CREATED))
 }
 
 /// Reads a project.
@@ -327,7 +329,12 @@ async fn change_project(services: Data<Services>, caller: Caller, id: Id, body: 
     extensions(("x-permission" = json!("projects.write"))),
 )]
 #[put("/api/projects/{id}")]
-async fn replace_project(services: Data<Services>, caller: Caller, id: Id, body: Body) -> ApiResult {
+async fn replace_project(
+    services: Data<Services>,
+    caller: Caller,
+    id: Id,
+    body: Body,
+) -> ApiResult {
     changed(&services, &caller, &id, body).await
 }
 
@@ -384,9 +391,12 @@ async fn batch_projects(services: Data<Services>, caller: Caller, mut body: Body
         .into_iter()
         .zip(&outcome.results)
         .map(|((op_id, id), result)| {
-            let object = Object::new().with("opId", &op_id).with("id", &id).with("success", &result.is_ok());
+            let object =
+                Object::new().with("opId", &op_id).with("id", &id).with("success", &result.is_ok());
             match result {
-                Ok(project) => object.with("status", &200).with_json("data", &Json::document(project)).json(),
+                Ok(project) => {
+                    object.with("status", &200).with_json("data", &Json::document(project)).json()
+                }
                 Err(error) => failed(object, error).json(),
             }
         })

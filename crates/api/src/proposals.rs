@@ -53,7 +53,8 @@ struct DecisionBody {
 }
 
 fn reason_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    serde_json::from_value(json!({ "type": ["string", "null"], "maxLength": 10_000 })).expect("a schema")
+    serde_json::from_value(json!({ "type": ["string", "null"], "maxLength": 10_000 }))
+        .expect("a schema")
 }
 
 /// A decision.
@@ -133,7 +134,12 @@ async fn list_proposals(services: Data<Services>, caller: Caller, query: Query) 
     extensions(("x-permission" = json!("proposals.decide"))),
 )]
 #[post("/api/agent/proposals/{id}/accept")]
-async fn accept_proposal(services: Data<Services>, caller: Caller, id: Id, body: OptionalBody) -> ApiResult {
+async fn accept_proposal(
+    services: Data<Services>,
+    caller: Caller,
+    id: Id,
+    body: OptionalBody,
+) -> ApiResult {
     let reason = reason(&body)?;
     let decision = services.actions.accept(&caller, &id.0, reason).await?;
     Ok(answer(&decision, "already accepted").ok())
@@ -151,7 +157,12 @@ async fn accept_proposal(services: Data<Services>, caller: Caller, id: Id, body:
     extensions(("x-permission" = json!("proposals.decide"))),
 )]
 #[post("/api/agent/proposals/{id}/reject")]
-async fn reject_proposal(services: Data<Services>, caller: Caller, id: Id, body: OptionalBody) -> ApiResult {
+async fn reject_proposal(
+    services: Data<Services>,
+    caller: Caller,
+    id: Id,
+    body: OptionalBody,
+) -> ApiResult {
     let reason = reason(&body)?;
     let decision = services.actions.reject(&caller, &id.0, reason).await?;
     Ok(answer(&decision, "already rejected").ok())
@@ -161,7 +172,9 @@ fn reason(body: &OptionalBody) -> Result<Option<&str>, ApiError> {
     match body.0.get("reason") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(reason)) if reason.chars().count() <= 10_000 => Ok(Some(reason)),
-        Some(_) => Err(ApiError::invalid("reason", "reason must be a text of at most 10000 characters")),
+        Some(_) => {
+            Err(ApiError::invalid("reason", "reason must be a text of at most 10000 characters"))
+        }
     }
 }
 

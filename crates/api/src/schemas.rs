@@ -58,18 +58,9 @@ pub(crate) fn query_flag() -> RefOr<Schema> {
 
 /// An identifier that the client chooses.
 pub(crate) fn id() -> RefOr<Schema> {
-    schema(json!({ "type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0][^\\x00-\\x1f\\x7f-\\x9f]*$" }))
-}
-
-/// A count of tokens.
-pub(crate) fn tokens() -> RefOr<Schema> {
-    schema(json!({
-        "anyOf": [
-            { "type": "integer", "format": "int64", "maximum": i64::MAX },
-            { "type": ["string", "boolean", "null"] },
-        ],
-        "example": 1200,
-    }))
+    schema(
+        json!({ "type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0][^\\x00-\\x1f\\x7f-\\x9f]*$" }),
+    )
 }
 
 /// An object with any fields.

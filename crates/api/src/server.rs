@@ -85,7 +85,11 @@ impl Setup {
 /// # Errors
 ///
 /// [`SetupError`] if an operation declares no permission, or the socket cannot be used.
-pub fn serve(listener: TcpListener, services: Services, mut setup: Setup) -> Result<Server, SetupError> {
+pub fn serve(
+    listener: TcpListener,
+    services: Services,
+    mut setup: Setup,
+) -> Result<Server, SetupError> {
     let document = openapi::document();
     setup.permissions = Permissions::of(&document).map_err(SetupError::Permissions)?;
     setup.hosts = Hosts::new(&[listener.local_addr()?], &setup.allowed_hosts);
@@ -102,7 +106,11 @@ pub fn serve(listener: TcpListener, services: Services, mut setup: Setup) -> Res
             .app_data(document.clone())
             .wrap(from_fn(guard))
             .wrap(from_fn(identify))
-            .wrap(sessions::middleware(services.identity.clone(), signing.clone(), setup.secure_cookie))
+            .wrap(sessions::middleware(
+                services.identity.clone(),
+                signing.clone(),
+                setup.secure_cookie,
+            ))
             .wrap(cross_origin::sharing(&setup.allowed_origins))
             .wrap(from_fn(edge::edge))
             .service(

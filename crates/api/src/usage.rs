@@ -203,7 +203,8 @@ async fn record_usage(services: Data<Services>, caller: Caller, mut body: Body) 
     };
     let objects: Vec<Option<Map<String, Value>>> =
         records.iter().map(|record| record.as_object().cloned()).collect();
-    let mut outcomes = services.usage.record(&caller, objects.iter().flatten().cloned().collect()).await?;
+    let mut outcomes =
+        services.usage.record(&caller, objects.iter().flatten().cloned().collect()).await?;
     if is_single && let Some(Err(_)) = outcomes.first() {
         outcomes.remove(0)?;
     }
@@ -213,7 +214,9 @@ async fn record_usage(services: Data<Services>, caller: Caller, mut body: Body) 
         .zip(&records)
         .map(|(object, record)| {
             let outcome = match object {
-                Some(_) => outcomes.next().unwrap_or_else(|| Err(InvalidInput::new("record", "no outcome"))),
+                Some(_) => outcomes
+                    .next()
+                    .unwrap_or_else(|| Err(InvalidInput::new("record", "no outcome"))),
                 None => Err(InvalidInput::new("record", "record must be an object")),
             };
             result(outcome, record)
@@ -239,8 +242,10 @@ fn result(outcome: Result<StoredUsage, InvalidInput>, record: &Value) -> (bool, 
         }
         Err(invalid) => {
             let error = ApiError::from(invalid);
-            let object =
-                Object::new().with("success", &false).with("error", &error.to_string()).with("record", record);
+            let object = Object::new()
+                .with("success", &false)
+                .with("error", &error.to_string())
+                .with("record", record);
             (false, object.json())
         }
     }
