@@ -90,6 +90,8 @@ CREATE INDEX events_by_project ON agent_events (project_id, ts);
 CREATE INDEX events_by_run ON agent_events (run_id, ts);
 CREATE INDEX events_by_agent ON agent_events (agent_id, ts);
 CREATE INDEX events_by_type ON agent_events (type, ts);
+CREATE INDEX events_that_propose ON agent_events (ts)
+    WHERE type >= 'proposal.' AND type < 'proposal/' AND type <> 'proposal.rejected';
 
 DROP INDEX IF EXISTS idx_usage_project;
 DROP INDEX IF EXISTS idx_usage_agent;
