@@ -131,3 +131,10 @@ CREATE TRIGGER capabilities_written_elsewhere AFTER INSERT ON agent_capabilities
 BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'agent_capabilities'); END;
 CREATE TRIGGER capabilities_changed_elsewhere AFTER UPDATE OF updated_at ON agent_capabilities WHEN substr(NEW.updated_at, -1) <> 'Z'
 BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'agent_capabilities'); END;
+-- It writes these times where it deletes or reorders, too.
+CREATE TRIGGER collections_written_elsewhere AFTER INSERT ON meta
+WHEN NEW.key LIKE '%.lastUpdated' AND substr(NEW.value, -1) <> 'Z'
+BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'meta'); END;
+CREATE TRIGGER collections_changed_elsewhere AFTER UPDATE OF value ON meta
+WHEN NEW.key LIKE '%.lastUpdated' AND substr(NEW.value, -1) <> 'Z'
+BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'meta'); END;
