@@ -52,7 +52,8 @@ pub struct Database {
     writer: SqlitePool,
     /// The end of the ledger as this process knows it; holding it is being the writer.
     head: Arc<Mutex<Option<Head>>>,
-    _lock: Arc<Lock>,
+    /// The right to serve the file, unless it was only joined.
+    lock: Arc<Mutex<Option<Lock>>>,
 }
 
 impl Database {
@@ -60,7 +61,7 @@ impl Database {
     pub(crate) async fn connect(
         path: PathBuf,
         durability: Durability,
-        lock: Lock,
+        lock: Option<Lock>,
     ) -> Result<Self, StoreError> {
         let options =
             options(&path).journal_mode(SqliteJournalMode::Wal).synchronous(match durability {
@@ -78,7 +79,13 @@ impl Database {
                     .thread_name(|id| format!("db-reader-{id}")),
             )
             .await?;
-        Ok(Self { path: path.into(), readers, writer, head: Arc::default(), _lock: Arc::new(lock) })
+        Ok(Self {
+            path: path.into(),
+            readers,
+            writer,
+            head: Arc::default(),
+            lock: Arc::new(Mutex::new(lock)),
+        })
     }
 
     /// The file.
@@ -115,11 +122,13 @@ impl Database {
         Ok(Tx::write(self.writer.begin_with("BEGIN IMMEDIATE").await?, turn))
     }
 
-    /// Waits for the writer to finish, merges the write-ahead log into the file and closes all connections.
+    /// Waits for the writer to finish, merges the write-ahead log into the file, closes all connections and lets go of
+    /// the file.
     pub async fn close(&self) {
         let _turn = self.head.lock().await;
         self.readers.close().await;
         self.writer.close().await;
+        self.lock.lock().await.take();
     }
 }
 

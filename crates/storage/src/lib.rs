@@ -34,7 +34,7 @@ pub use identity::{Account, Identity};
 pub use insights::{Dimension, Insights, Money, ProjectCount, TokenSum};
 pub use ledger::{Ledger, LedgerFilter};
 pub use meta::Collection;
-pub use open::{LocalTime, OpenError, OpenOptions, Opened, open};
+pub use open::{LocalTime, OpenError, OpenOptions, Opened, join, open};
 pub use profiles::Profiles;
 pub use projects::{ProjectFilter, Projects};
 pub use runs::{KnownRun, RunFilter, Runs};
