@@ -12,7 +12,7 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::server::Setup;
+use crate::server::Surface;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_BYTES: usize = 64;
@@ -117,7 +117,8 @@ fn secure(headers: &mut HeaderMap, is_api: bool, is_docs: bool) {
 /// The address of the client: the peer, or what a trusted proxy says of it.
 pub(crate) fn client_address(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
-    let setup = request.app_data::<web::Data<Setup>>().expect("the server has a setup");
+    let surface = request.app_data::<web::Data<Surface>>().expect("the server has a surface");
+    let setup = &surface.setup;
     if !setup.trusted_proxies.contains(&peer) {
         return Some(peer);
     }
