@@ -33,6 +33,7 @@ pub enum SetupError {
 }
 
 /// What the surfaces need to know beside the services.
+#[derive(Clone)]
 pub struct Setup {
     /// The token of agents; without one everybody may act as an agent.
     pub agent_token: Option<SecretString>,
