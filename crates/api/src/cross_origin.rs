@@ -25,11 +25,14 @@ pub(crate) fn check(request: &ServiceRequest, origins: &[String]) -> Result<(), 
     if request.method().is_safe() {
         return Ok(());
     }
-    let header = |name: HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
+    let header =
+        |name: HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
     let host = header(HOST).unwrap_or_default();
     let passes = match header(ORIGIN) {
         Some(origin) => {
-            let same = origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
+            let same = origin
+                .split_once("://")
+                .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
             same || origins.iter().any(|listed| listed == origin)
         }
         None => header(FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none")),
@@ -37,5 +40,8 @@ pub(crate) fn check(request: &ServiceRequest, origins: &[String]) -> Result<(), 
     if passes {
         return Ok(());
     }
-    Err(ApiError::new(ErrorCode::CrossOrigin, "a page of another origin may not change anything here"))
+    Err(ApiError::new(
+        ErrorCode::CrossOrigin,
+        "a page of another origin may not change anything here",
+    ))
 }

@@ -21,6 +21,11 @@ impl Json {
         Self(document.as_str().to_owned())
     }
 
+    /// The change of a ledger line, which is stored as canonical JSON.
+    pub(crate) fn canonical(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     pub(crate) fn optional(document: Option<&Document>) -> Self {
         document.map_or_else(|| Self("null".to_owned()), Self::document)
     }

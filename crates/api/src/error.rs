@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use pilotdeck_domain::identity::Denied;
 use pilotdeck_domain::{InputCode, InvalidInput};
 use pilotdeck_services::Error;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::envelope::{Json, Object};
 
@@ -19,7 +19,7 @@ macro_rules! error_codes {
         pub(crate) enum ErrorCode { $($(#[$doc])* $variant,)* }
 
         impl ErrorCode {
-            /// Every code.
+            #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// The word on the wire.
@@ -109,7 +109,10 @@ impl ApiError {
 
     pub(crate) fn method_not_allowed(allowed: &str) -> Self {
         let message = format!("this resource answers {allowed}");
-        Self { header: Some((ALLOW, allowed.to_owned())), ..Self::new(ErrorCode::MethodNotAllowed, message) }
+        Self {
+            header: Some((ALLOW, allowed.to_owned())),
+            ..Self::new(ErrorCode::MethodNotAllowed, message)
+        }
     }
 
     pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Self {
@@ -127,7 +130,10 @@ impl ApiError {
 
     fn internal(cause: &dyn fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed on our side");
-        Self::new(ErrorCode::Internal, "something went wrong on the server; its log has the details")
+        Self::new(
+            ErrorCode::Internal,
+            "something went wrong on the server; its log has the details",
+        )
     }
 }
 
@@ -194,14 +200,19 @@ impl From<Error> for ApiError {
             Error::Taken { .. } => Self::new(ErrorCode::IdTaken, message),
             Error::Stale(stale) => {
                 let facts = Object::new()
-                    .with("message", &format!("expected={}, actual={}", stale.expected, stale.actual))
+                    .with(
+                        "message",
+                        &format!("expected={}, actual={}", stale.expected, stale.actual),
+                    )
                     .with("expectedUpdatedAt", &stale.expected)
                     .with("actualUpdatedAt", &stale.actual)
                     .with_json("current", &Json::document(&stale.current));
                 Self::new(ErrorCode::VersionMismatch, message).with_data(facts.json())
             }
             Error::AlreadyDecided { decision, event } => {
-                let facts = Object::new().with("decision", &decision).with_json("event", &Json::document(&event));
+                let facts = Object::new()
+                    .with("decision", &decision)
+                    .with_json("event", &Json::document(&event));
                 Self::new(ErrorCode::AlreadyDecided, message).with_data(facts.json())
             }
             Error::NoProject => Self::new(ErrorCode::ProposalWithoutProject, message),
@@ -228,11 +239,6 @@ impl From<pilotdeck_services::Unavailable> for ApiError {
         };
         Self { header: Some((RETRY_AFTER, "1".to_owned())), ..Self::new(code, message) }
     }
-}
-
-/// The failure of one item of a batch, with the status that the whole request would have had.
-pub(crate) fn item_failure(error: &ApiError) -> (u16, Value) {
-    (error.code.status().as_u16(), Value::from(error.message.clone()))
 }
 
 #[cfg(test)]

@@ -74,7 +74,11 @@ impl FromRequest for OptionalBody {
 }
 
 fn require_json(request: &HttpRequest) -> Result<(), ApiError> {
-    let declared = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let declared = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let essence = declared.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
@@ -140,9 +144,11 @@ impl FromRequest for Query {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let parsed = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
-        ready(parsed.map(|query| Self(query.into_inner())).map_err(|_| {
-            ApiError::new(ErrorCode::InvalidQuery, "the query string cannot be read")
-        }))
+        ready(
+            parsed.map(|query| Self(query.into_inner())).map_err(|_| {
+                ApiError::new(ErrorCode::InvalidQuery, "the query string cannot be read")
+            }),
+        )
     }
 }
 
@@ -185,8 +191,10 @@ impl FromRequest for Id {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let id = web::Path::<String>::from_request(request, payload).into_inner();
-        ready(id.map(|id| Self(id.into_inner())).map_err(|_| {
-            ApiError::new(ErrorCode::InvalidId, "the id in the path cannot be read")
-        }))
+        ready(
+            id.map(|id| Self(id.into_inner())).map_err(|_| {
+                ApiError::new(ErrorCode::InvalidId, "the id in the path cannot be read")
+            }),
+        )
     }
 }

@@ -13,7 +13,8 @@ pub(crate) struct Hosts {
 
 impl Hosts {
     pub(crate) fn new(bound: &[SocketAddr], listed: &[String]) -> Self {
-        let restricted = !listed.is_empty() || bound.iter().all(|address| address.ip().is_loopback());
+        let restricted =
+            !listed.is_empty() || bound.iter().all(|address| address.ip().is_loopback());
         Self { restricted, listed: listed.iter().map(|host| host.to_ascii_lowercase()).collect() }
     }
 
@@ -30,7 +31,11 @@ impl Hosts {
 
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') =>
+        {
+            name
+        }
         _ => host,
     }
 }
@@ -52,10 +57,19 @@ mod tests {
     #[test]
     fn a_loopback_server_answers_for_loopback_names_only() {
         let hosts = hosts("127.0.0.1:8689", &[]);
-        for good in ["localhost", "LOCALHOST:8689", "127.0.0.1:8689", "127.9.9.9", "[::1]:8689", "[::1]"] {
+        for good in
+            ["localhost", "LOCALHOST:8689", "127.0.0.1:8689", "127.9.9.9", "[::1]:8689", "[::1]"]
+        {
             assert!(hosts.allow(good), "{good}");
         }
-        for bad in ["", "evil.example", "evil.example:8689", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1"] {
+        for bad in [
+            "",
+            "evil.example",
+            "evil.example:8689",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "10.0.0.1",
+        ] {
             assert!(!hosts.allow(bad), "{bad}");
         }
     }
@@ -63,7 +77,11 @@ mod tests {
     #[test]
     fn listed_names_pass_with_and_without_a_port() {
         let hosts = hosts("127.0.0.1:8689", &["Deck.example", "other.example:444"]);
-        assert!(hosts.allow("deck.example") && hosts.allow("deck.example:443") && hosts.allow("other.example:444"));
+        assert!(
+            hosts.allow("deck.example")
+                && hosts.allow("deck.example:443")
+                && hosts.allow("other.example:444")
+        );
         assert!(!hosts.allow("other.example:445"));
     }
 

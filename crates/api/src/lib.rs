@@ -28,5 +28,6 @@ mod server;
 mod sessions;
 mod usage;
 
-pub use openapi::document;
+pub use actix_web::dev::{Server, ServerHandle};
+pub use openapi::{document, document_text};
 pub use server::{Setup, SetupError, serve};

@@ -140,13 +140,8 @@ struct ChangeProjectBody {
 #[expect(dead_code, reason = "read by hand, for items of other types are passed over")]
 struct ReorderProjectsBody {
     /// The projects that come first, in this order; all others follow in theirs. Unknown ids are passed over.
-    #[schema(value_type = Vec<Object>)]
-    #[schema(schema_with = any_list)]
+    #[schema(schema_with = schemas::list)]
     ids: Vec<Value>,
-}
-
-fn any_list() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    serde_json::from_value(json!({ "type": "array", "items": {} })).expect("a schema")
 }
 
 /// Patches of several projects.
@@ -155,7 +150,7 @@ fn any_list() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
 #[expect(dead_code, reason = "read by hand, for each operation fails on its own")]
 struct BatchProjectsBody {
     /// `{opId?, id, patch, ifUpdatedAt?}` each, at most 10,000; done in order.
-    #[schema(schema_with = any_list)]
+    #[schema(schema_with = schemas::list)]
     ops: Vec<Value>,
 }
 
@@ -283,7 +278,9 @@ async fn list_projects(services: Data<Services>, caller: Caller, query: Query) -
 #[post("/api/projects")]
 async fn create_project(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
     let project = services.projects.create(&caller, body.0).await?;
-    Ok(data(&Json::document(&project)).with("message", &"project created").respond(StatusCode::CREATED))
+    Ok(data(&Json::document(&project))
+        .with("message", &"project created")
+        .respond(StatusCode::CREATED))
 }
 
 /// Reads a project.
@@ -327,7 +324,12 @@ async fn change_project(services: Data<Services>, caller: Caller, id: Id, body: 
     extensions(("x-permission" = json!("projects.write"))),
 )]
 #[put("/api/projects/{id}")]
-async fn replace_project(services: Data<Services>, caller: Caller, id: Id, body: Body) -> ApiResult {
+async fn replace_project(
+    services: Data<Services>,
+    caller: Caller,
+    id: Id,
+    body: Body,
+) -> ApiResult {
     changed(&services, &caller, &id, body).await
 }
 
@@ -384,9 +386,12 @@ async fn batch_projects(services: Data<Services>, caller: Caller, mut body: Body
         .into_iter()
         .zip(&outcome.results)
         .map(|((op_id, id), result)| {
-            let object = Object::new().with("opId", &op_id).with("id", &id).with("success", &result.is_ok());
+            let object =
+                Object::new().with("opId", &op_id).with("id", &id).with("success", &result.is_ok());
             match result {
-                Ok(project) => object.with("status", &200).with_json("data", &Json::document(project)).json(),
+                Ok(project) => {
+                    object.with("status", &200).with_json("data", &Json::document(project)).json()
+                }
                 Err(error) => failed(object, error).json(),
             }
         })

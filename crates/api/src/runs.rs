@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{get, patch, post, web::Data};
 use pilotdeck_services::Services;
 use pilotdeck_services::runs::RunFilter;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 

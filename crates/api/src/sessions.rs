@@ -21,7 +21,11 @@ const USER: &str = "user";
 pub(crate) struct Sessions(Identity);
 
 /// The middleware that reads and writes the cookie.
-pub(crate) fn middleware(identity: Identity, signing: Key, secure: bool) -> SessionMiddleware<Sessions> {
+pub(crate) fn middleware(
+    identity: Identity,
+    signing: Key,
+    secure: bool,
+) -> SessionMiddleware<Sessions> {
     SessionMiddleware::builder(Sessions(identity), signing)
         .cookie_name(COOKIE.to_owned())
         .cookie_secure(secure)
@@ -61,20 +65,26 @@ impl Sessions {
 
     /// The key that the sign-in put into the state.
     fn minted(state: &HashMap<String, String>) -> anyhow::Result<SessionKey> {
-        let key = state.get(KEY).ok_or_else(|| anyhow::anyhow!("a session is begun by signing in"))?;
+        let key =
+            state.get(KEY).ok_or_else(|| anyhow::anyhow!("a session is begun by signing in"))?;
         Ok(serde_json::from_str::<String>(key)?.try_into()?)
     }
 }
 
 impl SessionStore for Sessions {
     async fn load(&self, key: &SessionKey) -> Result<Option<HashMap<String, String>>, LoadError> {
-        let user = self.0.session(key.as_ref()).await.map_err(|error| LoadError::Other(error.into()))?;
+        let user =
+            self.0.session(key.as_ref()).await.map_err(|error| LoadError::Other(error.into()))?;
         user.map(|user| Self::state(key.as_ref(), &user))
             .transpose()
             .map_err(|error| LoadError::Deserialization(error.into()))
     }
 
-    async fn save(&self, state: HashMap<String, String>, _: &Duration) -> Result<SessionKey, SaveError> {
+    async fn save(
+        &self,
+        state: HashMap<String, String>,
+        _: &Duration,
+    ) -> Result<SessionKey, SaveError> {
         Self::minted(&state).map_err(SaveError::Other)
     }
 

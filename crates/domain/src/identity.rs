@@ -228,6 +228,17 @@ impl Actor {
         })
     }
 
+    /// The person among the principals, as the outside may see them.
+    #[must_use]
+    pub fn user(&self) -> Option<User> {
+        self.principals.iter().find_map(|principal| match principal {
+            Principal::Person { id, username, role } => {
+                Some(User { id: id.clone(), username: username.clone(), role: role.clone() })
+            }
+            _ => None,
+        })
+    }
+
     fn author(&self, principal: &Principal) -> Author {
         let (kind, person) = match principal {
             Principal::Person { id, username, .. } => {

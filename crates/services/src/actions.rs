@@ -178,9 +178,10 @@ async fn act(
         return Ok(ActionOutcome::UnknownProject { id, project_id });
     };
     let before = stored.fields()?;
-    match check_version(item.expected_version.as_deref(), &before, &stored) {
-        Err(Error::Stale(stale)) => return Ok(ActionOutcome::Stale { id, project_id, stale }),
-        _ => {}
+    if let Err(Error::Stale(stale)) =
+        check_version(item.expected_version.as_deref(), &before, &stored)
+    {
+        return Ok(ActionOutcome::Stale { id, project_id, stale });
     }
     let action = match &item.action {
         Ok(action) => action,

@@ -132,7 +132,7 @@ impl Identity {
             self.refuse(&stranger, account.as_ref(), address).await?;
             return Err(Error::WrongCredentials);
         };
-        self.throttle.lock().expect("counting does not panic").forgive(&attempt);
+        self.forgive(&attempt);
         self.open_session(
             &stranger,
             account,
@@ -203,7 +203,7 @@ impl Identity {
             self.refuse(&author, Some(&account), address).await?;
             return Err(Error::WrongCredentials);
         }
-        self.throttle.lock().expect("counting does not panic").forgive(&attempt);
+        self.forgive(&attempt);
         self.set(&author, &account, new, &keys::hash(session_key)).await
     }
 
@@ -239,6 +239,10 @@ impl Identity {
             .expect("counting does not panic")
             .begin(username, address, self.store.clock.now())
             .map_err(|wait| Error::Throttled { retry_after_seconds: wait })
+    }
+
+    fn forgive(&self, attempt: &throttle::Attempt) {
+        self.throttle.lock().expect("counting does not panic").forgive(attempt);
     }
 
     /// Opens a session, and replaces a hash of the old kind.

@@ -78,6 +78,21 @@ pub struct StoredProposal {
     pub decision: Option<Document>,
 }
 
+impl StoredProposal {
+    /// `pending`, `accepted` or `rejected`.
+    ///
+    /// The event that accepts a proposal is the action that it proposed; only a rejection is an event of its own type.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        let decision = self.decision.as_ref().and_then(|decision| decision.fields().ok());
+        match decision.as_ref().and_then(|decision| decision.get("type")?.as_str()) {
+            None => "pending",
+            Some("proposal.rejected") => "rejected",
+            Some(_) => "accepted",
+        }
+    }
+}
+
 /// The table of events.
 pub struct Events<'a>(&'a mut Tx);
 

@@ -1,1 +1,342 @@
-//! PilotDeck testkit.
+//! A running PilotDeck for tests: a real server on a real database file in a temporary folder, spoken to over HTTP.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+
+use pilotdeck_api::{ServerHandle, Setup};
+use pilotdeck_domain::clock::Clock;
+use pilotdeck_services::Services;
+use pilotdeck_storage::{Durability, OpenOptions, machine_time_zone};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+pub use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The agent token of an app that has one.
+pub const AGENT_TOKEN: &str = "test-agent-token";
+/// The administrator's token of an app that has one.
+pub const ADMIN_TOKEN: &str = "test-admin-token";
+
+/// A running server. It stops when it is dropped.
+pub struct TestApp {
+    /// Where it listens, such as `http://127.0.0.1:1234`.
+    pub base_url: String,
+    /// Its services, to arrange what HTTP cannot.
+    pub services: Services,
+    /// Its clock.
+    pub clock: Clock,
+    client: reqwest::Client,
+    handle: ServerHandle,
+    again: Builder,
+}
+
+/// How a server is to be started.
+#[derive(Clone)]
+pub struct Builder {
+    setup: Setup,
+    clock: Clock,
+    folder: Arc<TempDir>,
+}
+
+impl Builder {
+    /// With a token for agents.
+    #[must_use]
+    pub fn with_agent_token(mut self) -> Self {
+        self.setup.agent_token = Some(AGENT_TOKEN.into());
+        self
+    }
+
+    /// With a token for the administrator.
+    #[must_use]
+    pub fn with_admin_token(mut self) -> Self {
+        self.setup.admin_token = Some(ADMIN_TOKEN.into());
+        self
+    }
+
+    /// With other settings of the surfaces.
+    #[must_use]
+    pub fn with_setup(mut self, change: impl FnOnce(&mut Setup)) -> Self {
+        change(&mut self.setup);
+        self
+    }
+
+    /// With a clock that the test turns.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// On a copy of this database file.
+    ///
+    /// # Panics
+    ///
+    /// If the file cannot be copied.
+    #[must_use]
+    pub fn on_copy_of(self, database: &Path) -> Self {
+        std::fs::copy(database, self.folder.path().join("pm.db"))
+            .expect("the database can be copied");
+        self
+    }
+
+    /// Starts the server.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    pub async fn start(self) -> TestApp {
+        let path = self.folder.path().join("pm.db");
+        let options = OpenOptions {
+            path: &path,
+            durability: Durability::default(),
+            clock: &self.clock,
+            local_time: &machine_time_zone,
+        };
+        let (database, _) = pilotdeck_storage::open(options).await.expect("the database opens");
+        let services = Services::new(database, self.clock.clone());
+        services.identity.ensure_somebody().await.expect("the default account can be made");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let base_url =
+            format!("http://{}", listener.local_addr().expect("the listener has an address"));
+        let server = pilotdeck_api::serve(listener, services.clone(), self.setup.clone())
+            .expect("the server can be set up");
+        let handle = server.handle();
+        tokio::spawn(server);
+        // A redirect is an answer like any other.
+        let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build();
+        let client = client.expect("a client can be made");
+        TestApp { base_url, services, clock: self.clock.clone(), client, handle, again: self }
+    }
+}
+
+impl TestApp {
+    /// How a server can be started otherwise than by [`TestApp::start`].
+    ///
+    /// # Panics
+    ///
+    /// If there is no temporary folder to be had.
+    #[must_use]
+    pub fn builder() -> Builder {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Builder { setup: Setup::default(), clock: Clock::default(), folder: Arc::new(folder) }
+    }
+
+    /// Starts a server that is open to agents.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// The folder with the database, `pm.db`.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.again.folder.path()
+    }
+
+    /// Stops the server and starts it again: the same files and settings, at another port.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started again.
+    pub async fn restart(self) -> Self {
+        self.handle.stop(true).await;
+        self.services.close().await;
+        let again = self.again.clone();
+        drop(self);
+        again.start().await
+    }
+
+    /// A GET request.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Request {
+        self.request(Method::GET, path)
+    }
+
+    /// A POST request.
+    #[must_use]
+    pub fn post(&self, path: &str) -> Request {
+        self.request(Method::POST, path)
+    }
+
+    /// A PUT request.
+    #[must_use]
+    pub fn put(&self, path: &str) -> Request {
+        self.request(Method::PUT, path)
+    }
+
+    /// A PATCH request.
+    #[must_use]
+    pub fn patch(&self, path: &str) -> Request {
+        self.request(Method::PATCH, path)
+    }
+
+    /// A DELETE request.
+    #[must_use]
+    pub fn delete(&self, path: &str) -> Request {
+        self.request(Method::DELETE, path)
+    }
+
+    /// Any request.
+    #[must_use]
+    pub fn request(&self, method: Method, path: &str) -> Request {
+        Request(self.client.request(method, format!("{}{path}", self.base_url)))
+    }
+
+    /// Sends bytes as they are, for what no client library would send; returns all that comes back until the server
+    /// closes the connection. The bytes have to ask for that (`Connection: close`).
+    ///
+    /// # Panics
+    ///
+    /// If the server cannot be reached.
+    pub async fn raw(&self, bytes: impl Into<Vec<u8>>) -> String {
+        let (bytes, address) = (bytes.into(), self.base_url.replace("http://", ""));
+        let exchange = move || {
+            let mut stream = TcpStream::connect(address).expect("the server can be reached");
+            // A server that has heard enough may hang up; what it said before is the answer.
+            let _ = stream.write_all(&bytes);
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer);
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        tokio::task::spawn_blocking(exchange).await.expect("the exchange does not panic")
+    }
+
+    /// Signs in, and returns the cookie as a browser would send it back.
+    ///
+    /// # Panics
+    ///
+    /// If the sign-in fails.
+    pub async fn sign_in(&self, username: &str, password: &str) -> String {
+        let body = json!({ "username": username, "password": password });
+        let answer = self.post("/api/auth/login").json(&body).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let cookie = answer.header("set-cookie").expect("signing in sets a cookie");
+        cookie.split(';').next().unwrap_or_default().to_owned()
+    }
+
+    /// Creates a project and returns its document.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be created.
+    pub async fn a_project(&self, fields: Value) -> Value {
+        let mut body = json!({ "name": "Apollo" });
+        if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields) {
+            body.extend(fields);
+        }
+        let answer = self.post("/api/projects").json(&body).send().await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.body["data"].clone()
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        // The future only waits for the workers; asking is what stops them.
+        drop(self.handle.stop(false));
+    }
+}
+
+/// A request in the making.
+pub struct Request(reqwest::RequestBuilder);
+
+impl Request {
+    /// As whoever `credential` makes of it; nobody in particular without one.
+    #[must_use]
+    pub fn with(self, credential: Option<(&str, &str)>) -> Self {
+        match credential {
+            Some((name, value)) => self.header(name, value),
+            None => self,
+        }
+    }
+
+    /// As an agent with the token.
+    #[must_use]
+    pub fn as_agent(self) -> Self {
+        self.header("x-pm-agent-token", AGENT_TOKEN)
+    }
+
+    /// As the administrator.
+    #[must_use]
+    pub fn as_admin(self) -> Self {
+        self.header("x-pm-token", ADMIN_TOKEN)
+    }
+
+    /// As the person whose session has this cookie.
+    #[must_use]
+    pub fn with_cookie(self, cookie: &str) -> Self {
+        self.header("cookie", cookie)
+    }
+
+    /// With a header.
+    ///
+    /// # Panics
+    ///
+    /// If it is none.
+    #[must_use]
+    pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
+        Self(self.0.header(name, HeaderValue::from_bytes(value.as_ref()).expect("a header value")))
+    }
+
+    /// With a JSON body.
+    #[must_use]
+    pub fn json(self, body: &Value) -> Self {
+        Self(self.0.json(body))
+    }
+
+    /// With any body, declared as JSON.
+    #[must_use]
+    pub fn raw_json(self, body: impl Into<reqwest::Body>) -> Self {
+        Self(self.0.header("content-type", "application/json").body(body))
+    }
+
+    /// With any body and any declaration of it.
+    #[must_use]
+    pub fn body(self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
+        Self(self.0.header("content-type", content_type).body(body))
+    }
+
+    /// Sends the request and waits for the answer.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub async fn send(self) -> Answer {
+        let response = self.0.send().await.expect("the server answers");
+        let status = response.status();
+        let headers = response.headers().clone();
+        let text = response.text().await.expect("the answer has a body");
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status, headers, text, body }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub text: String,
+    /// Its body as JSON; null if it is none.
+    pub body: Value,
+}
+
+impl Answer {
+    /// The code of a failure.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// A header of the answer.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}

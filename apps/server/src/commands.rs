@@ -1,0 +1,71 @@
+//! The commands beside serving. They work on the database file; a server may be running on it.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use anyhow::{Context as _, Result, bail};
+use pilotdeck_domain::clock::Clock;
+use pilotdeck_domain::identity::{Actor, NewPassword};
+use pilotdeck_services::Services;
+use pilotdeck_services::ledger::{Verdict, verify};
+use pilotdeck_storage::{Database, Durability, join};
+
+use crate::settings::{DatabaseArgs, SetPasswordArgs};
+
+/// Prints the OpenAPI document.
+pub(crate) fn print_openapi() -> Result<()> {
+    io::stdout().write_all(pilotdeck_api::document_text().as_bytes())?;
+    Ok(())
+}
+
+/// Checks the ledger, and says where it stands or what is wrong with it.
+pub(crate) async fn verify_ledger(args: &DatabaseArgs) -> Result<()> {
+    let database = open(args).await?;
+    let shows_progress = io::stderr().is_terminal();
+    let verdict = verify(database.snapshot().await?, |seq, last| {
+        if shows_progress {
+            eprint!("\rverified {seq} of {last} lines");
+        }
+    })
+    .await?;
+    if shows_progress {
+        eprintln!();
+    }
+    database.close().await;
+    match verdict {
+        Verdict::Holds(head) => {
+            println!("the ledger holds: last seq {}, hash {}", head.seq, head.hash);
+            Ok(())
+        }
+        Verdict::Broken { seq, reason } => bail!("the ledger does not hold at seq {seq}: {reason}"),
+    }
+}
+
+/// Replaces a password that is read from the terminal, or from a pipe.
+pub(crate) async fn set_password(args: &SetPasswordArgs) -> Result<()> {
+    let database = open(&args.database).await?;
+    let password = read_password(&args.username)?;
+    let password = NewPassword::parse("password", &password)?;
+    let services = Services::new(database, Clock::default());
+    services.identity.set_password(&Actor::system(), &args.username, &password).await?;
+    services.close().await;
+    println!("the password of {} is replaced; all their sessions are over", args.username);
+    Ok(())
+}
+
+async fn open(args: &DatabaseArgs) -> Result<Database> {
+    Ok(join(&args.path(), Durability::default()).await?)
+}
+
+fn read_password(username: &str) -> Result<String> {
+    if !io::stdin().is_terminal() {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).context("no password on standard input")?;
+        return Ok(line);
+    }
+    let first = rpassword::prompt_password(format!("new password for {username}: "))?;
+    let second = rpassword::prompt_password("once more: ")?;
+    if first.trim() != second.trim() {
+        bail!("the two passwords differ");
+    }
+    Ok(first)
+}

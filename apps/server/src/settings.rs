@@ -1,0 +1,270 @@
+//! Everything that can be set: the command line, then the environment, then the default. Nothing else reads either.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use pilotdeck_storage::Durability;
+use secrecy::SecretString;
+
+const DEFAULT_DB: &str = "data/pm.db";
+const DEFAULT_BIND: &str = "127.0.0.1";
+const DEFAULT_PORT: u16 = 8689;
+
+/// What the help says after the options.
+const ENVIRONMENT: &str = "\
+Environment (an option wins over its variable; an empty variable is not set):
+  PM_DB_FILE            the database [data/pm.db]
+  PM_BIND, PM_PORT      the address to listen on [127.0.0.1, 8689]
+  PM_AGENT_TOKEN        what agents send in X-PM-Agent-Token [none: open on this machine]
+  PM_ADMIN_TOKEN        what the administrator sends in X-PM-Token [none: those operations are off]
+  PM_SECRET_KEY         what signs session cookies [kept in a file beside the database]
+  PM_DB_SYNCHRONOUS     NORMAL: a commit survives the process; FULL: it survives a power failure [NORMAL]
+  PM_ALLOWED_HOSTS      further host names that requests may carry, separated by commas
+  PM_ALLOWED_ORIGINS    origins whose pages may use the API, separated by commas
+  PM_TRUSTED_PROXIES    addresses of proxies in front, separated by commas
+  SESSION_COOKIE_SECURE true: the cookie is for HTTPS only [true behind a trusted proxy, else false]
+  PM_WORKERS            threads that serve requests [the number of cores, at most 8]
+  PM_LOG                what to log, such as info or pilotdeck_services=debug [info]
+  PM_LOG_FORMAT         human or json [human]
+  PM_DEBUG              a number; not 0: log more [0]
+  TZ                    whose local time the database of an older PilotDeck holds, when it is taken over";
+
+/// The command line.
+#[derive(Parser)]
+#[command(name = "pilotdeck", version, about = "The ledger and control console for projects that agents work on", after_help = ENVIRONMENT)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Serve the database (what happens without a command, too)
+    #[command(after_help = ENVIRONMENT)]
+    Serve(ServeArgs),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Work with the ledger
+    Ledger {
+        #[command(subcommand)]
+        command: LedgerCommand,
+    },
+    /// Work with the people who can sign in
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+}
+
+/// Commands about the ledger.
+#[derive(Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Check every line of the ledger against the one before it; a server may be running
+    Verify(DatabaseArgs),
+}
+
+/// Commands about people.
+#[derive(Subcommand)]
+pub(crate) enum UserCommand {
+    /// Replace a password, read from the terminal or from standard input, and end all sessions of the person
+    SetPassword(SetPasswordArgs),
+}
+
+/// Where to listen and what to serve.
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// The address to listen on [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<String>,
+    /// The port to listen on; 0 takes a free one [default: 8689]
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+/// Which database.
+#[derive(Args)]
+pub(crate) struct DatabaseArgs {
+    /// The database file [default: data/pm.db]
+    #[arg(long, value_name = "FILE")]
+    db: Option<PathBuf>,
+}
+
+impl DatabaseArgs {
+    /// The database file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.db
+            .clone()
+            .or_else(|| variable("PM_DB_FILE").map(PathBuf::from))
+            .unwrap_or_else(|| DEFAULT_DB.into())
+    }
+}
+
+/// Whose password.
+#[derive(Args)]
+pub(crate) struct SetPasswordArgs {
+    /// The name that the person signs in with
+    #[arg(default_value = "admin")]
+    pub(crate) username: String,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+/// What the server runs with.
+pub(crate) struct Settings {
+    pub(crate) database: PathBuf,
+    pub(crate) durability: Durability,
+    pub(crate) bind: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) agent_token: Option<SecretString>,
+    pub(crate) admin_token: Option<SecretString>,
+    pub(crate) cookie_secret: Option<SecretString>,
+    pub(crate) secure_cookie: bool,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) workers: usize,
+}
+
+impl Settings {
+    /// Reads the settings of the server.
+    pub(crate) fn read(args: &ServeArgs) -> Result<Self> {
+        let trusted_proxies: Vec<IpAddr> = list("PM_TRUSTED_PROXIES")
+            .iter()
+            .map(|proxy| {
+                proxy.parse().with_context(|| format!("PM_TRUSTED_PROXIES: {proxy} is no address"))
+            })
+            .collect::<Result<_>>()?;
+        let bind = args
+            .bind
+            .clone()
+            .or_else(|| variable("PM_BIND"))
+            .unwrap_or_else(|| DEFAULT_BIND.into());
+        Ok(Self {
+            database: args.database.path(),
+            durability: parsed("PM_DB_SYNCHRONOUS")?.unwrap_or_default(),
+            bind: address(&bind)?,
+            port: match args.port {
+                Some(port) => port,
+                None => parsed("PM_PORT")?.unwrap_or(DEFAULT_PORT),
+            },
+            agent_token: secret("PM_AGENT_TOKEN"),
+            admin_token: secret("PM_ADMIN_TOKEN"),
+            cookie_secret: secret("PM_SECRET_KEY"),
+            secure_cookie: flag("SESSION_COOKIE_SECURE")?.unwrap_or(!trusted_proxies.is_empty()),
+            allowed_hosts: list("PM_ALLOWED_HOSTS"),
+            allowed_origins: list("PM_ALLOWED_ORIGINS"),
+            trusted_proxies,
+            workers: match parsed::<usize>("PM_WORKERS")? {
+                Some(0) => bail!("PM_WORKERS must be 1 or more"),
+                Some(workers) => workers,
+                None => std::thread::available_parallelism().map_or(2, usize::from).min(8),
+            },
+        })
+    }
+}
+
+/// What to log, and how.
+pub(crate) struct LogSettings {
+    pub(crate) filter: String,
+    pub(crate) as_json: bool,
+}
+
+impl LogSettings {
+    /// Reads how to log.
+    pub(crate) fn read() -> Result<Self> {
+        let debugs = parsed::<i64>("PM_DEBUG")?.is_some_and(|level| level != 0);
+        let default = if debugs {
+            "info,pilotdeck=debug,pilotdeck_api=debug,pilotdeck_services=debug"
+        } else {
+            "info"
+        };
+        Ok(Self {
+            filter: variable("PM_LOG").unwrap_or_else(|| default.to_owned()),
+            as_json: match variable("PM_LOG_FORMAT").as_deref() {
+                None | Some("human") => false,
+                Some("json") => true,
+                Some(other) => bail!("PM_LOG_FORMAT is {other}: it must be human or json"),
+            },
+        })
+    }
+}
+
+fn address(raw: &str) -> Result<IpAddr> {
+    if raw == "localhost" {
+        return Ok(IpAddr::from([127, 0, 0, 1]));
+    }
+    raw.trim_start_matches('[').trim_end_matches(']').parse().with_context(|| {
+        format!("{raw} is no address to listen on: use one such as 127.0.0.1 or 0.0.0.0")
+    })
+}
+
+/// The value of a variable, trimmed; an empty one is not set.
+fn variable(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    let value = std::env::var(name).ok()?;
+    let value = value.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+fn parsed<T: FromStr<Err: std::fmt::Display>>(name: &str) -> Result<Option<T>> {
+    let Some(value) = variable(name) else { return Ok(None) };
+    match value.parse() {
+        Ok(parsed) => Ok(Some(parsed)),
+        Err(error) => bail!("{name} is {value}: {error}"),
+    }
+}
+
+fn flag(name: &str) -> Result<Option<bool>> {
+    let Some(value) = variable(name) else { return Ok(None) };
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(Some(true)),
+        "0" | "false" | "no" | "off" => Ok(Some(false)),
+        _ => bail!("{name} is {value}: it must be true or false"),
+    }
+}
+
+fn list(name: &str) -> Vec<String> {
+    let value = variable(name).unwrap_or_default();
+    value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn secret(name: &str) -> Option<SecretString> {
+    variable(name).map(SecretString::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_needs_no_command() {
+        let with = Cli::parse_from(["pilotdeck", "serve", "--port", "1"]);
+        let without = Cli::parse_from(["pilotdeck", "--port", "1"]);
+
+        assert!(matches!(with.command, Some(Command::Serve(args)) if args.port == Some(1)));
+        assert!(without.command.is_none() && without.serve.port == Some(1));
+    }
+
+    #[test]
+    fn addresses_are_read_with_and_without_brackets() {
+        assert!(address("localhost").unwrap().is_loopback());
+        assert!(address("[::1]").unwrap().is_loopback());
+        assert!(address("example.com").is_err());
+    }
+}

@@ -1,0 +1,207 @@
+//! A server as a child process: ready when it says where it listens, gone when its owner is.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use crate::programs;
+
+/// Long enough for a debug build on a busy machine.
+const READY_WITHIN: Duration = Duration::from_mins(1);
+/// The server promises to end within ten seconds; the rest is for a busy machine.
+const STOPPED_WITHIN: Duration = Duration::from_secs(15);
+const LINES_SHOWN: usize = 40;
+
+/// A running server. Dropping it kills it.
+#[derive(Debug)]
+pub struct ServerProcess {
+    child: Child,
+    base_url: String,
+    log: PathBuf,
+    /// Yields nothing but the end: both outputs are closed, so the process is about to be gone.
+    ended: Receiver<String>,
+}
+
+/// A call of the server on a database file and a free port of the loopback, untouched by the settings of whoever calls.
+#[must_use]
+pub fn serve(program: &Path, database: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PM_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(["serve", "--bind", "127.0.0.1", "--port", "0", "--db"]).arg(database);
+    command
+}
+
+impl ServerProcess {
+    /// Starts a server and waits for the line, on either output, that says `listening on http://…`.
+    ///
+    /// What the server prints goes to the file `log`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started, ends before it listens (the message holds what it printed), or says nothing for a minute.
+    pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let file = Arc::new(Mutex::new(
+            File::create(log).with_context(|| format!("cannot write {}", log.display()))?,
+        ));
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {program}"))?;
+        let (says, heard) = channel();
+        follow(child.stdout.take(), says.clone(), Arc::clone(&file));
+        follow(child.stderr.take(), says, file);
+        let ready = heard.recv_timeout(READY_WITHIN);
+        let mut server = Self { child, base_url: String::new(), log: log.to_owned(), ended: heard };
+        match ready {
+            Ok(base_url) => {
+                server.base_url = base_url;
+                Ok(server)
+            }
+            Err(RecvTimeoutError::Timeout) => Err(server.failure(&format!(
+                "{program} did not say `listening on http://…` within a minute"
+            ))),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(server.failure(&format!("{program} ended before it listened")))
+            }
+        }
+    }
+
+    /// Where it listens, such as `http://127.0.0.1:8689`.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop and waits until it did, so that its database file is complete.
+    ///
+    /// # Errors
+    ///
+    /// If it does not stop in time, or fails while it does.
+    pub fn stop(mut self) -> Result<()> {
+        let id = self.child.id();
+        programs::run(Command::new("sh").args(["-c", &format!("kill -TERM {id}")]))?;
+        loop {
+            match self.ended.recv_timeout(STOPPED_WITHIN) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!(self.failure("the server did not stop when it was asked to"))
+                }
+            }
+        }
+        let status = self.child.wait()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(self.failure(&format!("the server stopped with {status}")))
+        }
+    }
+
+    /// An error with the last lines that the server printed.
+    #[must_use]
+    pub fn failure(&self, what: &str) -> anyhow::Error {
+        let printed = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = printed.lines().collect();
+        let last = lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n");
+        anyhow!("{what}; the last lines it printed:\n{last}")
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        // It may be gone already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn follow(output: Option<impl Read + Send + 'static>, says: Sender<String>, log: Arc<Mutex<File>>) {
+    let Some(output) = output else { return };
+    thread::spawn(move || {
+        for raw in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            let text = programs::without_colours(&String::from_utf8_lossy(&raw));
+            // A full disk loses the log, not the server.
+            let _ = writeln!(log.lock().unwrap_or_else(PoisonError::into_inner), "{text}");
+            if let Some(base_url) = announced(&text) {
+                let _ = says.send(base_url.to_owned());
+            }
+        }
+    });
+}
+
+/// The address in a line that announces one.
+fn announced(line: &str) -> Option<&str> {
+    const SCHEME: &str = "http://";
+    let (_, address) = line.split_once("listening on ")?;
+    let host = address.strip_prefix(SCHEME)?;
+    let length = host
+        .find(|c: char| !(c.is_ascii_alphanumeric() || "[]:.-".contains(c)))
+        .unwrap_or(host.len());
+    Some(&address[..SCHEME.len() + length])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_from_plain_and_from_json_lines() {
+        assert_eq!(announced("listening on http://127.0.0.1:8689"), Some("http://127.0.0.1:8689"));
+        assert_eq!(announced("INFO listening on http://[::1]:1/ (open)"), Some("http://[::1]:1"));
+        assert_eq!(
+            announced(r#"{"message":"listening on http://127.0.0.1:9"}"#),
+            Some("http://127.0.0.1:9")
+        );
+        assert_eq!(announced("connecting to http://127.0.0.1:9"), None);
+    }
+
+    #[test]
+    fn a_server_is_ready_when_it_says_so_and_stops_when_asked() {
+        let script = "trap 'kill $!; exit 0' TERM; tail -f /dev/null >/dev/null 2>&1 & \
+                      echo listening on http://127.0.0.1:9 >&2; wait";
+        let log = log_file("stops");
+
+        let server = ServerProcess::start(Command::new("sh").args(["-c", script]), &log).unwrap();
+
+        assert_eq!(server.base_url(), "http://127.0.0.1:9");
+        server.stop().unwrap();
+        std::fs::remove_file(log).unwrap();
+    }
+
+    #[test]
+    fn a_server_that_ends_early_is_an_error_with_its_last_words() {
+        let log = log_file("early");
+
+        let error = ServerProcess::start(
+            Command::new("sh").args(["-c", "echo no such file >&2; exit 1"]),
+            &log,
+        );
+
+        assert!(error.unwrap_err().to_string().contains("no such file"));
+        std::fs::remove_file(log).unwrap();
+    }
+
+    fn log_file(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("xtask-{name}-{}.log", std::process::id()))
+    }
+}

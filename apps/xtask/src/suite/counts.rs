@@ -1,0 +1,113 @@
+//! How many tests passed and failed, as the test runners themselves report it.
+
+use std::iter::Sum;
+
+/// What a step counted; a step that counts nothing is one test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Tests that passed.
+    pub(crate) passed: u32,
+    /// Tests that failed.
+    pub(crate) failed: u32,
+}
+
+impl Counts {
+    /// A step that failed as a whole.
+    pub(crate) const FAILED: Self = Self { passed: 0, failed: 1 };
+    /// A step that passed as a whole.
+    pub(crate) const PASSED: Self = Self { passed: 1, failed: 0 };
+
+    /// The counts in the output of a test runner that ended with `success`.
+    ///
+    /// A runner that failed without a failing test, because something does not compile, counts as one failure.
+    pub(crate) fn of_run(success: bool, lines: &[String]) -> Self {
+        let mut counts = lines.iter().map(|line| Self::in_line(line)).sum::<Self>();
+        if !success && counts.failed == 0 {
+            counts.failed = 1;
+        }
+        counts
+    }
+
+    fn in_line(line: &str) -> Self {
+        let line = line.trim();
+        if let Some(total) = line.strip_prefix("ℹ ") {
+            // The summary of Node's test runner: `ℹ pass 7`.
+            return match total.split_once(' ') {
+                Some(("pass", number)) => Self { passed: number.parse().unwrap_or(0), failed: 0 },
+                Some(("fail" | "cancelled", number)) => {
+                    Self { passed: 0, failed: number.parse().unwrap_or(0) }
+                }
+                _ => Self::default(),
+            };
+        }
+        // cargo test:     `test result: ok. 3 passed; 0 failed; …`
+        // cargo nextest:  `Summary [ 0.1s] 4 tests run: 2 passed (1 slow), 1 failed, 1 timed out, 0 skipped`
+        let is_nextest = line.starts_with("Summary [") && line.contains(" run: ");
+        if !is_nextest && !line.starts_with("test result: ") {
+            return Self::default();
+        }
+        let words: Vec<&str> =
+            line.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
+        let mut counts = Self::default();
+        for three in words.windows(3) {
+            match three {
+                [number, "passed", _] => counts.passed += number.parse().unwrap_or(0),
+                [number, "failed", _] | [number, "timed", "out"] | [number, "exec", "failed"] => {
+                    counts.failed += number.parse().unwrap_or(0);
+                }
+                _ => {}
+            }
+        }
+        counts
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |left, right| Self {
+            passed: left.passed + right.passed,
+            failed: left.failed + right.failed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summaries_of_all_runners_are_understood() {
+        let counts = |line: &str| {
+            let Counts { passed, failed } = Counts::in_line(line);
+            (passed, failed)
+        };
+
+        assert_eq!(
+            counts("test result: ok. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out"),
+            (3, 1)
+        );
+        assert_eq!(counts("     Summary [   0.123s] 5 tests run: 5 passed, 0 skipped"), (5, 0));
+        assert_eq!(
+            counts("     Summary [   1.1s] 1 test run: 1 passed (1 slow), 4 skipped"),
+            (1, 0)
+        );
+        assert_eq!(
+            counts(
+                "Summary [ 9.0s] 9/12 tests run: 4 passed (1 slow), 2 failed, 1 exec failed, 2 timed out, 0 skipped"
+            ),
+            (4, 5)
+        );
+        assert_eq!(counts("ℹ pass 7"), (7, 0));
+        assert_eq!(counts("ℹ fail 2"), (0, 2));
+        assert_eq!(counts("ℹ tests 9"), (0, 0));
+        assert_eq!(counts("a test says that 3 passed"), (0, 0));
+    }
+
+    #[test]
+    fn a_runner_that_fails_without_a_failing_test_counts_as_one_failure() {
+        let does_not_compile = ["error: could not compile".to_owned()];
+
+        assert_eq!(Counts::of_run(false, &does_not_compile), Counts::FAILED);
+        assert_eq!(Counts::of_run(true, &[]), Counts::default());
+    }
+}

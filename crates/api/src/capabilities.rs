@@ -1,0 +1,181 @@
+//! `/api/agent/capabilities`.
+
+use actix_web::http::StatusCode;
+use actix_web::{delete, get, patch, post, web::Data};
+use pilotdeck_services::Services;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::envelope::{Json, Object, data};
+use crate::error::ApiResult;
+use crate::extract::{Body, Caller, Id, Query};
+use crate::projects::MessageAnswer;
+use crate::schemas;
+
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list_capabilities)
+        .service(create_capability)
+        .service(get_capability)
+        .service(change_capability)
+        .service(delete_capability);
+}
+
+/// Prompts and skills that agents share, as one bundle. Fields that PilotDeck does not know are kept.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({
+    "id": "cap-safety", "name": "Safety baseline", "description": "", "promptPack": "Never force-push.",
+    "skillPack": ["git"], "constraints": ["no destructive commands"], "meta": {},
+    "enabled": true, "createdAt": "2026-02-11T15:00:00.000000Z", "updatedAt": "2026-02-11T15:00:00.000000Z"
+}))]
+#[expect(dead_code, reason = "the shape of stored documents")]
+struct CapabilityView {
+    /// Identifies the capability.
+    id: String,
+    /// What people call it.
+    name: String,
+    /// Whether it is in use.
+    enabled: bool,
+    /// When it was created.
+    created_at: String,
+    /// When it was last changed.
+    updated_at: String,
+}
+
+/// The fields of a capability. Further fields are kept.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({ "name": "Safety baseline", "skillPack": ["git"] }))]
+#[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
+struct CapabilityBody {
+    /// Chosen by the client, or minted.
+    #[schema(schema_with = schemas::anything)]
+    id: Option<Value>,
+    /// What people call it; `Capability` when blank.
+    #[schema(schema_with = schemas::text)]
+    name: Option<Value>,
+    /// The text that agents are given.
+    #[schema(schema_with = schemas::anything)]
+    prompt_pack: Option<Value>,
+    /// Whether it is in use: a boolean or a usual word; true when absent.
+    #[schema(schema_with = schemas::anything)]
+    enabled: Option<Value>,
+    /// A list, or one.
+    #[schema(schema_with = schemas::anything)]
+    skill_pack: Option<Value>,
+    /// A list, or one.
+    #[schema(schema_with = schemas::anything)]
+    constraints: Option<Value>,
+}
+
+/// One capability.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written around the stored document")]
+struct CapabilityAnswer {
+    /// Always true.
+    success: bool,
+    /// The capability.
+    data: CapabilityView,
+    /// `capability exists` when this request did not make it.
+    message: Option<String>,
+}
+
+/// Several capabilities.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written around the stored documents")]
+struct CapabilitiesAnswer {
+    /// Always true.
+    success: bool,
+    /// The capabilities, the last changed first.
+    data: Vec<CapabilityView>,
+    /// How many there are in `data`.
+    total: usize,
+}
+
+/// Which capabilities to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read from the query string by name")]
+struct ListCapabilitiesQuery {
+    /// Only those that are in use, or are not.
+    #[param(schema_with = schemas::query_flag)]
+    enabled: Option<bool>,
+}
+
+/// Lists capabilities, the last changed first.
+#[utoipa::path(
+    tag = "capabilities",
+    params(ListCapabilitiesQuery),
+    responses((status = 200, description = "The capabilities", body = CapabilitiesAnswer)),
+    extensions(("x-permission" = json!("agents.read"))),
+)]
+#[get("/api/agent/capabilities")]
+async fn list_capabilities(services: Data<Services>, caller: Caller, query: Query) -> ApiResult {
+    let capabilities = services.capabilities.list(&caller, query.flag("enabled")).await?;
+    Ok(data(&Json::list(&capabilities)).with("total", &capabilities.len()).ok())
+}
+
+/// Creates a capability, unless one with its id exists.
+#[utoipa::path(
+    tag = "capabilities",
+    request_body = CapabilityBody,
+    responses(
+        (status = 201, description = "Created", body = CapabilityAnswer),
+        (status = 200, description = "It exists already, and is as it was", body = CapabilityAnswer),
+    ),
+    extensions(("x-permission" = json!("agents.write"))),
+)]
+#[post("/api/agent/capabilities")]
+async fn create_capability(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
+    let made = services.capabilities.create(&caller, body.0).await?;
+    let answer = data(&Json::document(&made.capability));
+    Ok(match made.created {
+        true => answer.respond(StatusCode::CREATED),
+        false => answer.with("message", &"capability exists").ok(),
+    })
+}
+
+/// Reads a capability.
+#[utoipa::path(
+    tag = "capabilities",
+    params(("id" = String, Path, description = "The capability")),
+    responses((status = 200, description = "The capability", body = CapabilityAnswer)),
+    extensions(("x-permission" = json!("agents.read"))),
+)]
+#[get("/api/agent/capabilities/{id}")]
+async fn get_capability(services: Data<Services>, caller: Caller, id: Id) -> ApiResult {
+    let capability = services.capabilities.get(&caller, &id.0).await?;
+    Ok(data(&Json::document(&capability)).ok())
+}
+
+/// Changes the fields of a capability that the body names.
+#[utoipa::path(
+    tag = "capabilities",
+    params(("id" = String, Path, description = "The capability")),
+    request_body = CapabilityBody,
+    responses((status = 200, description = "Changed", body = CapabilityAnswer)),
+    extensions(("x-permission" = json!("agents.write"))),
+)]
+#[patch("/api/agent/capabilities/{id}")]
+async fn change_capability(
+    services: Data<Services>,
+    caller: Caller,
+    id: Id,
+    body: Body,
+) -> ApiResult {
+    let capability = services.capabilities.change(&caller, &id.0, body.0).await?;
+    Ok(data(&Json::document(&capability)).ok())
+}
+
+/// Deletes a capability.
+#[utoipa::path(
+    tag = "capabilities",
+    params(("id" = String, Path, description = "The capability")),
+    responses((status = 200, description = "Deleted", body = MessageAnswer)),
+    extensions(("x-permission" = json!("agents.write"))),
+)]
+#[delete("/api/agent/capabilities/{id}")]
+async fn delete_capability(services: Data<Services>, caller: Caller, id: Id) -> ApiResult {
+    services.capabilities.delete(&caller, &id.0).await?;
+    Ok(Object::success().with("message", &format!("capability deleted: {}", id.0)).ok())
+}

@@ -1,0 +1,221 @@
+//! `/api/stats`.
+
+use std::collections::BTreeMap;
+
+use actix_web::{get, web::Data};
+use pilotdeck_services::Services;
+use pilotdeck_services::insights::{ProjectStats, TokenStats, TokenSum};
+use serde::Serialize;
+use serde_json::Number;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::envelope::{Json, Object, data};
+use crate::error::ApiResult;
+use crate::extract::{Caller, Query};
+use crate::usage::{UsageQuery, filter};
+
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(project_stats).service(token_stats);
+}
+
+/// Counts and money of all projects.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only for the document")]
+struct ProjectStatsAnswer {
+    /// Always true.
+    success: bool,
+    /// The statistics.
+    data: ProjectStatsView,
+}
+
+/// Counts and money of all projects.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "total": 2, "byStatus": { "planning": 1, "in-progress": 1 }, "byPriority": { "medium": 2 },
+    "byCategory": { "backend": 2 },
+    "financial": { "totalBudget": 5000.0, "totalCost": 1200.5, "totalRevenue": 0.0, "netProfit": -1200.5 }
+}))]
+struct ProjectStatsView {
+    /// All projects.
+    total: i64,
+    /// How many there are in each status.
+    by_status: BTreeMap<String, i64>,
+    /// How many there are of each priority.
+    by_priority: BTreeMap<String, i64>,
+    /// How many there are in each category; `未分类` is none.
+    by_category: BTreeMap<String, i64>,
+    /// Their money.
+    financial: MoneyView,
+}
+
+/// The money of all projects.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct MoneyView {
+    /// The sum of budgets.
+    total_budget: f64,
+    /// The sum of costs.
+    total_cost: f64,
+    /// The sum of revenues.
+    total_revenue: f64,
+    /// Revenue less cost.
+    net_profit: f64,
+}
+
+impl From<ProjectStats> for ProjectStatsView {
+    fn from(stats: ProjectStats) -> Self {
+        Self {
+            total: stats.total,
+            by_status: stats.by_status,
+            by_priority: stats.by_priority,
+            by_category: stats.by_category,
+            financial: MoneyView {
+                total_budget: finite(stats.total_budget),
+                total_cost: finite(stats.total_cost),
+                total_revenue: finite(stats.total_revenue),
+                net_profit: finite(stats.total_revenue - stats.total_cost),
+            },
+        }
+    }
+}
+
+/// Usage added up.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only for the document")]
+struct TokenStatsAnswer {
+    /// Always true.
+    success: bool,
+    /// The sums.
+    data: TokenStatsView,
+}
+
+/// Usage added up in every way.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "written field by field")]
+struct TokenStatsView {
+    /// Everything together.
+    totals: TokenSumView,
+    /// By `day` (UTC), ascending.
+    by_day: Vec<TokenSumView>,
+    /// By `projectId`, the most tokens first; `unassigned` is none.
+    by_project: Vec<TokenSumView>,
+    /// By `agentId`, the most tokens first; `unassigned` is none.
+    by_agent: Vec<TokenSumView>,
+    /// By `workspace`, the most tokens first; `unknown` is none.
+    by_workspace: Vec<TokenSumView>,
+    /// By `model`, the most tokens first; `unknown` is none.
+    by_model: Vec<TokenSumView>,
+}
+
+/// Usage that belongs together, added up. One of `day`, `projectId`, `agentId`, `workspace`, `model` says what it is.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({
+    "projectId": "proj-a", "records": 2, "promptTokens": 2400, "completionTokens": 680, "totalTokens": 3080, "cost": 0.0246
+}))]
+#[expect(dead_code, reason = "written field by field")]
+struct TokenSumView {
+    /// The day.
+    day: Option<String>,
+    /// The project.
+    project_id: Option<String>,
+    /// The agent.
+    agent_id: Option<String>,
+    /// The workspace.
+    workspace: Option<String>,
+    /// The model.
+    model: Option<String>,
+    /// How many records.
+    records: i64,
+    /// Tokens that went in.
+    prompt_tokens: u64,
+    /// Tokens that came out.
+    completion_tokens: u64,
+    /// Tokens in all, as reported.
+    total_tokens: u64,
+    /// What they cost, as reported.
+    cost: f64,
+}
+
+/// Counts projects and adds up their money.
+#[utoipa::path(
+    tag = "stats",
+    responses((status = 200, description = "The statistics", body = ProjectStatsAnswer)),
+    extensions(("x-permission" = json!("stats.read"))),
+)]
+#[get("/api/stats")]
+async fn project_stats(services: Data<Services>, caller: Caller) -> ApiResult {
+    let stats = services.insights.projects(&caller).await?;
+    Ok(data(&Json::of(&ProjectStatsView::from(stats))).ok())
+}
+
+/// Adds up token usage, all of it that matches.
+#[utoipa::path(
+    tag = "stats",
+    params(UsageQuery),
+    responses((status = 200, description = "The sums", body = TokenStatsAnswer)),
+    extensions(("x-permission" = json!("stats.read"))),
+)]
+#[get("/api/stats/tokens")]
+async fn token_stats(services: Data<Services>, caller: Caller, query: Query) -> ApiResult {
+    let stats = services.insights.tokens(&caller, &filter(&query)?).await?;
+    Ok(data(&sums(&stats)).ok())
+}
+
+fn sums(stats: &TokenStats) -> Json {
+    let list = |key: &'static str, sums: &[TokenSum]| {
+        let rows: Vec<Json> = sums
+            .iter()
+            .map(|sum| counters(Object::new().with(key, &sum.name), Some(sum)))
+            .collect();
+        Json::array(&rows)
+    };
+    Object::new()
+        .with_json("totals", &counters(Object::new(), stats.totals.as_ref()))
+        .with_json("byDay", &list("day", &stats.by_day))
+        .with_json("byProject", &list("projectId", &stats.by_project))
+        .with_json("byAgent", &list("agentId", &stats.by_agent))
+        .with_json("byWorkspace", &list("workspace", &stats.by_workspace))
+        .with_json("byModel", &list("model", &stats.by_model))
+        .json()
+}
+
+fn counters(object: Object, sum: Option<&TokenSum>) -> Json {
+    let tokens = |count: fn(&TokenSum) -> i128| whole(sum.map_or(0, count));
+    object
+        .with("records", &sum.map_or(0, |sum| sum.records))
+        .with("promptTokens", &tokens(|sum| sum.prompt_tokens))
+        .with("completionTokens", &tokens(|sum| sum.completion_tokens))
+        .with("totalTokens", &tokens(|sum| sum.total_tokens))
+        .with("cost", &finite(sum.map_or(0.0, |sum| sum.cost)))
+        .json()
+}
+
+/// A sum of tokens as JSON can carry it: exactly up to 64 bits, and beyond as close as a double comes.
+fn whole(sum: i128) -> Number {
+    if let Ok(exact) = u64::try_from(sum) {
+        return exact.into();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "beyond 64 bits there is nothing better")]
+    let near = sum as f64;
+    Number::from_f64(near).unwrap_or_else(|| u64::MAX.into())
+}
+
+/// JSON has no infinity.
+fn finite(amount: f64) -> f64 {
+    if amount.is_nan() { 0.0 } else { amount.clamp(f64::MIN, f64::MAX) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_beyond_64_bits_stay_numbers() {
+        assert_eq!(whole(i128::from(u64::MAX)).to_string(), "18446744073709551615");
+        assert_eq!(whole(i128::from(u64::MAX) + 1).to_string(), "1.8446744073709552e+19");
+        assert_eq!(finite(f64::INFINITY), f64::MAX);
+    }
+}

@@ -1,0 +1,150 @@
+//! `/api/ledger`.
+
+use actix_web::{get, web::Data};
+use pilotdeck_domain::ledger::Line;
+use pilotdeck_services::Services;
+use pilotdeck_services::ledger::LedgerFilter;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::envelope::{Json, Object, data};
+use crate::error::{ApiError, ApiResult};
+use crate::extract::{Caller, Query};
+use crate::schemas;
+
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_ledger);
+}
+
+/// One line of the ledger: what changed, who changed it, and the hash that ties it to the line before.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({
+    "seq": 42, "ts": "2026-02-11T15:00:00.000000Z", "actorKind": "agent", "actorId": null,
+    "operation": "project.updated", "subjectKind": "project", "subjectId": "proj-a", "projectId": "proj-a",
+    "runId": null, "requestId": "0198c5a2f3b17c4e9d1a2b3c4d5e6f70",
+    "change": { "before": { "progress": 30 }, "after": { "progress": 40 } },
+    "prevHash": "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab",
+    "hash": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+}))]
+#[expect(dead_code, reason = "written field by field")]
+struct LineView {
+    /// Its place: gapless, ascending from 1.
+    seq: i64,
+    /// When it was written.
+    ts: String,
+    /// person, agent, anybody, administrator or system.
+    actor_kind: String,
+    /// Which person.
+    actor_id: Option<String>,
+    /// What was done.
+    operation: String,
+    /// What kind of thing it was done to.
+    subject_kind: String,
+    /// Which one.
+    subject_id: Option<String>,
+    /// The project it belongs to.
+    project_id: Option<String>,
+    /// The run it belongs to.
+    run_id: Option<String>,
+    /// The request that asked for it.
+    request_id: Option<String>,
+    /// Values before and after, or the digest of an immutable row.
+    #[schema(schema_with = schemas::object)]
+    change: Value,
+    /// The hash of the line before.
+    prev_hash: String,
+    /// SHA-256 over the canonical JSON (RFC 8785) of all the other fields.
+    hash: String,
+}
+
+/// Several lines.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "written field by field")]
+struct LedgerAnswer {
+    /// Always true.
+    success: bool,
+    /// The lines, oldest first.
+    data: Vec<LineView>,
+    /// How many there are in `data`.
+    total: usize,
+    /// The place of the ledger's last line.
+    last_seq: i64,
+    /// Its hash.
+    last_hash: String,
+}
+
+/// Which lines to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "read from the query string by name")]
+struct ListLedgerQuery {
+    /// Only lines after this place, the first ones of them; without it the newest lines.
+    #[param(minimum = 0)]
+    since: Option<i64>,
+    /// Only lines of this project.
+    project_id: Option<String>,
+    /// Only lines about this thing.
+    subject_id: Option<String>,
+    /// Only lines of this operation, such as `project.updated`.
+    operation: Option<String>,
+    /// At most this many, 1 to 2000; 200 when absent.
+    #[param(schema_with = schemas::query_number)]
+    limit: Option<i64>,
+}
+
+/// Lists lines of the ledger, oldest first.
+#[utoipa::path(
+    tag = "ledger",
+    params(ListLedgerQuery),
+    responses((status = 200, description = "The lines", body = LedgerAnswer)),
+    extensions(("x-permission" = json!("ledger.read"))),
+)]
+#[get("/api/ledger")]
+async fn list_ledger(services: Data<Services>, caller: Caller, query: Query) -> ApiResult {
+    let since = match query.text("since") {
+        Some(raw) => match raw.trim().parse::<i64>() {
+            Ok(seq) if seq >= 0 => Some(seq),
+            _ => {
+                return Err(ApiError::invalid(
+                    "since",
+                    "since must be the place of a line: an integer from 0 on",
+                ));
+            }
+        },
+        None => None,
+    };
+    let filter = LedgerFilter {
+        since,
+        project_id: query.text("projectId"),
+        subject_id: query.text("subjectId"),
+        operation: query.text("operation"),
+        limit: query.clamped("limit", 200, 1, 2_000),
+    };
+    let (lines, head) = services.ledger.list(&caller, &filter).await?;
+    let views: Vec<Json> = lines.iter().map(view).collect();
+    Ok(data(&Json::array(&views))
+        .with("total", &views.len())
+        .with("lastSeq", &head.seq)
+        .with("lastHash", &head.hash)
+        .ok())
+}
+
+fn view(line: &Line) -> Json {
+    Object::new()
+        .with("seq", &line.seq)
+        .with("ts", &line.ts)
+        .with("actorKind", &line.actor_kind)
+        .with("actorId", &line.actor_id)
+        .with("operation", &line.operation)
+        .with("subjectKind", &line.subject_kind)
+        .with("subjectId", &line.subject_id)
+        .with("projectId", &line.project_id)
+        .with("runId", &line.run_id)
+        .with("requestId", &line.request_id)
+        .with_json("change", &Json::canonical(&line.change))
+        .with("prevHash", &line.prev_hash)
+        .with("hash", &line.hash)
+        .json()
+}

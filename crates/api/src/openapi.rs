@@ -1,0 +1,217 @@
+//! The OpenAPI document: generated from the routes that are mounted, completed with what is true of all of them.
+
+use actix_web::App;
+use serde_json::Value;
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{OpenApi as _, ToSchema};
+use utoipa_actix_web::AppExt as _;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::guard::permission;
+use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
+use crate::sessions::COOKIE;
+use crate::{
+    actions, capabilities, events, identity, insights, ledger, operations, profiles, projects,
+    proposals, runs, schemas, usage,
+};
+use pilotdeck_domain::identity::Permission;
+
+/// Mounts every operation.
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .configure(operations::routes)
+        .configure(identity::routes)
+        .configure(projects::routes)
+        .configure(insights::routes)
+        .configure(runs::routes)
+        .configure(events::routes)
+        .configure(actions::routes)
+        .configure(proposals::routes)
+        .configure(profiles::routes)
+        .configure(capabilities::routes)
+        .configure(usage::routes)
+        .configure(ledger::routes);
+}
+
+/// What a failed request is answered with.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "success": false, "error": "Conflict: updatedAt mismatch", "code": "version_mismatch",
+    "data": { "message": "expected=…, actual=…", "expectedUpdatedAt": "…", "actualUpdatedAt": "…", "current": {} }
+}))]
+#[expect(dead_code, reason = "written field by field")]
+pub(crate) struct Failure {
+    /// Always false.
+    success: bool,
+    /// What is wrong, for a person. The words may change.
+    error: String,
+    /// What is wrong, for a program. The words stay.
+    code: String,
+    /// Facts that help to go on.
+    #[schema(schema_with = schemas::object)]
+    data: Option<Value>,
+    /// The fields that are wrong.
+    details: Option<Vec<FieldFailure>>,
+}
+
+/// What is wrong with a field.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written field by field")]
+struct FieldFailure {
+    /// The field, as the client named it.
+    field: String,
+    /// What is wrong with it, for a person.
+    message: String,
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "PilotDeck",
+        description = "The ledger and control console for projects that agents work on. Every change is written to an \
+            append-only, hash-chained ledger in the transaction that makes it.\n\nTimes are RFC 3339, UTC, with six \
+            fraction digits; `updatedAt` is the version of a row and is compared as text. `x-permission` names what an \
+            operation asks of its caller.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    components(schemas(Failure)),
+    tags(
+        (name = "operations", description = "Health, meta and this document"),
+        (name = "auth", description = "Signing in and out"),
+        (name = "projects", description = "Projects"),
+        (name = "stats", description = "Statistics over projects and usage"),
+        (name = "runs", description = "Stretches of work by agents"),
+        (name = "events", description = "What happened, append-only"),
+        (name = "actions", description = "Semantic changes of projects, and proposals of them"),
+        (name = "profiles", description = "What agents are"),
+        (name = "capabilities", description = "Prompts and skills that agents share"),
+        (name = "usage", description = "Tokens and what they cost"),
+        (name = "ledger", description = "Everything that changed"),
+        (name = "administration", description = "Backup, restore, deploy"),
+    ),
+)]
+struct Api;
+
+/// The OpenAPI document of this server.
+#[must_use]
+pub fn document() -> OpenApi {
+    let (_, mut document) =
+        App::new().into_utoipa_app().openapi(Api::openapi()).configure(routes).split_for_parts();
+    add_credentials(&mut document);
+    for item in document.paths.paths.values_mut() {
+        let methods =
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in methods.into_iter().flatten() {
+            complete(operation);
+        }
+    }
+    document
+}
+
+/// The document as it is served and committed.
+///
+/// # Panics
+///
+/// Never: the document is JSON.
+#[must_use]
+pub fn document_text() -> String {
+    print(&document())
+}
+
+pub(crate) fn print(document: &OpenApi) -> String {
+    let mut text = document.to_pretty_json().expect("the document is JSON");
+    text.push('\n');
+    text
+}
+
+fn add_credentials(document: &mut OpenApi) {
+    let components = document.components.get_or_insert_default();
+    let header = |name: &str, words: &str| {
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, words)))
+    };
+    components.add_security_scheme("agentToken", header(AGENT_HEADER, "The token in PM_AGENT_TOKEN. Without one, everybody on this machine may act as an agent."));
+    components
+        .add_security_scheme("adminToken", header(ADMIN_HEADER, "The token in PM_ADMIN_TOKEN."));
+    components.add_security_scheme(
+        "session",
+        SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
+            COOKIE,
+            "The cookie of a person who signed in.",
+        ))),
+    );
+}
+
+/// Adds what every operation has in common: its credentials and the failures that any request can meet.
+fn complete(operation: &mut Operation) {
+    let permission = permission(operation).unwrap_or(Permission::Administer);
+    operation.security = Some(credentials(permission));
+    let takes_body = operation.request_body.is_some();
+    let takes_parameters =
+        operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
+    let in_path = operation
+        .parameters
+        .iter()
+        .flatten()
+        .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Path));
+    let is_public = permission == Permission::Public;
+    let administers = permission == Permission::Administer;
+
+    let mut failures = vec![
+        (
+            "403",
+            "The caller may not, or the request names another host or comes from another origin",
+        ),
+        ("500", "Our fault; the server's log has the details"),
+        ("503", "The database, or the operation, is not available now"),
+    ];
+    if takes_body || takes_parameters {
+        failures.push(("400", "The input is not what it must be"));
+    }
+    if takes_body {
+        failures.extend([
+            ("413", "The body is larger than 16 MiB"),
+            ("415", "The body is not declared as JSON"),
+            ("507", "The disk is full"),
+        ]);
+    }
+    if !is_public {
+        failures.push(("401", "There is no credential that holds"));
+    }
+    if in_path {
+        failures.push(("404", "There is no such thing"));
+        failures.push(("507", "The disk is full"));
+    }
+    if administers {
+        failures.retain(|(status, _)| *status != "400");
+    }
+    for (status, description) in failures {
+        operation
+            .responses
+            .responses
+            .entry(status.to_owned())
+            .or_insert_with(|| RefOr::T(failure(description)));
+    }
+}
+
+fn failure(description: &str) -> Response {
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/json", Content::new(Some(Ref::from_schema_name("Failure"))))
+        .build()
+}
+
+/// The credentials of which any one is enough.
+fn credentials(permission: Permission) -> Vec<SecurityRequirement> {
+    let any = |names: &[&str]| -> Vec<SecurityRequirement> {
+        names.iter().map(|&name| SecurityRequirement::new(name, Vec::<String>::new())).collect()
+    };
+    match permission {
+        Permission::Public => vec![SecurityRequirement::default()],
+        Permission::OwnAccount | Permission::DecideProposals => any(&["session"]),
+        Permission::ReadLedger => any(&["adminToken", "session"]),
+        Permission::Administer => any(&["adminToken"]),
+        _ => any(&["agentToken", "session"]),
+    }
+}

@@ -1,0 +1,219 @@
+//! What operates the server: health, meta, the OpenAPI document, the start page, and the administrator's operations.
+
+use std::sync::Arc;
+
+use actix_web::http::header::ContentType;
+use actix_web::{HttpResponse, get, post, web::Data};
+use pilotdeck_domain::projects::{ProjectPriority, ProjectStatus};
+use pilotdeck_domain::times::WireTime;
+use pilotdeck_services::Services;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::envelope::{Json, Object, data};
+use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
+use crate::schemas;
+use crate::server::Surface;
+
+/// The page that `/` answers while there is no console.
+const START_PAGE: &str = include_str!("start.html");
+
+/// The OpenAPI document as it is served.
+pub(crate) struct OpenApiText(pub(crate) Arc<str>);
+
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(read_health)
+        .service(read_meta)
+        .service(read_openapi)
+        .service(read_start_page)
+        .service(back_up)
+        .service(restore)
+        .service(start_deploy)
+        .service(read_deploy_status)
+        .service(read_deploy_log);
+}
+
+/// That the server is there.
+#[derive(ToSchema)]
+#[schema(example = json!({ "success": true, "status": "healthy", "timestamp": "2026-02-11T15:00:00.000000Z" }))]
+#[expect(dead_code, reason = "written field by field")]
+struct HealthAnswer {
+    /// Always true.
+    success: bool,
+    /// Always `healthy`.
+    status: String,
+    /// The server's time.
+    timestamp: String,
+}
+
+/// What a client may know before it signs in.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written field by field")]
+struct MetaAnswer {
+    /// Always true.
+    success: bool,
+    /// What the server is.
+    data: MetaView,
+}
+
+/// What the server is.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "written field by field")]
+struct MetaView {
+    /// Always `PilotDeck`.
+    service: String,
+    /// The program's version.
+    version: String,
+    /// Where the API begins.
+    api_base: String,
+    /// When any project was last changed.
+    data_last_updated: Option<String>,
+    /// How many projects there are.
+    project_count: i64,
+    /// The words that clients offer for a status and a priority.
+    #[schema(schema_with = schemas::object)]
+    enums: Value,
+    /// Which tokens are set, and the headers that carry them.
+    #[schema(schema_with = schemas::object)]
+    auth: Value,
+    /// What this server can do.
+    #[schema(schema_with = schemas::object)]
+    capabilities: Value,
+}
+
+/// Says that the server is there.
+#[utoipa::path(
+    tag = "operations",
+    responses((status = 200, description = "It is", body = HealthAnswer)),
+    extensions(("x-permission" = json!("public"))),
+)]
+#[get("/api/health")]
+async fn read_health(services: Data<Services>) -> ApiResult {
+    let now = WireTime::from(services.clock().now());
+    Ok(Object::success().with("status", &"healthy").with("timestamp", &now).ok())
+}
+
+/// Says what the server is and what it wants to be sent.
+#[utoipa::path(
+    tag = "operations",
+    responses((status = 200, description = "What it is", body = MetaAnswer)),
+    extensions(("x-permission" = json!("public"))),
+)]
+#[get("/api/meta")]
+async fn read_meta(services: Data<Services>, surface: Data<Surface>) -> ApiResult {
+    let overview = services.insights.overview().await?;
+    let facts = json!({
+        "service": "PilotDeck",
+        "version": env!("CARGO_PKG_VERSION"),
+        "apiBase": "/api",
+        "dataLastUpdated": overview.last_updated,
+        "projectCount": overview.projects,
+        "enums": { "status": ProjectStatus::ALL, "priority": ProjectPriority::ALL },
+        "auth": {
+            "agentTokenRequired": surface.setup.agent_token.is_some(),
+            "adminTokenRequired": surface.setup.has_admin_token(),
+            "agentHeader": AGENT_HEADER,
+            "adminHeader": ADMIN_HEADER,
+        },
+        "capabilities": {
+            "projects": true,
+            "stats": true,
+            "agentRuns": true,
+            "agentEvents": true,
+            "agentActions": true,
+            "agentProfiles": true,
+            "agentCapabilities": true,
+            "tokenUsage": true,
+            "projectsBatch": true,
+            "projectsPatch": true,
+            "ledger": true,
+            "proposals": true,
+        },
+    });
+    Ok(data(&Json::of(&facts)).ok())
+}
+
+/// This document.
+#[utoipa::path(
+    tag = "operations",
+    responses((status = 200, description = "The document", content_type = "application/json")),
+    extensions(("x-permission" = json!("public"))),
+)]
+#[get("/api/openapi.json")]
+async fn read_openapi(document: Data<OpenApiText>) -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(document.0.to_string())
+}
+
+/// The start page, for people.
+#[utoipa::path(
+    tag = "operations",
+    responses((status = 200, description = "The page", content_type = "text/html")),
+    extensions(("x-permission" = json!("public"))),
+)]
+#[get("/")]
+async fn read_start_page() -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::html()).body(START_PAGE)
+}
+
+/// Will send a snapshot of the database.
+#[utoipa::path(
+    tag = "administration",
+    responses((status = 501, description = "Not yet", body = crate::openapi::Failure)),
+    extensions(("x-permission" = json!("administer"))),
+)]
+#[get("/api/admin/backup")]
+async fn back_up() -> ApiResult {
+    not_yet("Backup")
+}
+
+/// Will replace the database by an uploaded snapshot.
+#[utoipa::path(
+    tag = "administration",
+    responses((status = 501, description = "Not yet", body = crate::openapi::Failure)),
+    extensions(("x-permission" = json!("administer"))),
+)]
+#[post("/api/admin/restore")]
+async fn restore() -> ApiResult {
+    not_yet("Restore")
+}
+
+/// Will start a deploy job.
+#[utoipa::path(
+    tag = "administration",
+    responses((status = 501, description = "Not yet", body = crate::openapi::Failure)),
+    extensions(("x-permission" = json!("administer"))),
+)]
+#[post("/api/admin/deploy")]
+async fn start_deploy() -> ApiResult {
+    not_yet("Deploying")
+}
+
+/// Will say how the deploy job stands.
+#[utoipa::path(
+    tag = "administration",
+    responses((status = 501, description = "Not yet", body = crate::openapi::Failure)),
+    extensions(("x-permission" = json!("administer"))),
+)]
+#[get("/api/admin/deploy/status")]
+async fn read_deploy_status() -> ApiResult {
+    not_yet("Deploying")
+}
+
+/// Will send the last lines of the deploy job's log.
+#[utoipa::path(
+    tag = "administration",
+    responses((status = 501, description = "Not yet", body = crate::openapi::Failure)),
+    extensions(("x-permission" = json!("administer"))),
+)]
+#[get("/api/admin/deploy/log")]
+async fn read_deploy_log() -> ApiResult {
+    not_yet("Deploying")
+}
+
+fn not_yet(what: &str) -> ApiResult {
+    Err(ApiError::new(ErrorCode::NotImplemented, format!("{what} is not part of this version yet")))
+}
