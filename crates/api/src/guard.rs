@@ -18,7 +18,7 @@ use crate::server::Surface;
 /// The extension of an operation that names its permission.
 pub(crate) const PERMISSION: &str = "x-permission";
 /// Pages that are no operations: the explorer of the document.
-const PAGES: &[&str] = &["/api/docs/{_:.*}"];
+const PAGES: &[&str] = &["/api/docs", "/api/docs/{_:.*}"];
 
 type Methods = BTreeMap<&'static str, Permission>;
 
