@@ -90,6 +90,8 @@ CREATE INDEX events_by_project ON agent_events (project_id, ts);
 CREATE INDEX events_by_run ON agent_events (run_id, ts);
 CREATE INDEX events_by_agent ON agent_events (agent_id, ts);
 CREATE INDEX events_by_type ON agent_events (type, ts);
+CREATE INDEX events_that_propose ON agent_events (ts)
+    WHERE type >= 'proposal.' AND type < 'proposal/' AND type <> 'proposal.rejected';
 
 DROP INDEX IF EXISTS idx_usage_project;
 DROP INDEX IF EXISTS idx_usage_agent;
@@ -129,3 +131,10 @@ CREATE TRIGGER capabilities_written_elsewhere AFTER INSERT ON agent_capabilities
 BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'agent_capabilities'); END;
 CREATE TRIGGER capabilities_changed_elsewhere AFTER UPDATE OF updated_at ON agent_capabilities WHEN substr(NEW.updated_at, -1) <> 'Z'
 BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'agent_capabilities'); END;
+-- It writes these times where it deletes or reorders, too.
+CREATE TRIGGER collections_written_elsewhere AFTER INSERT ON meta
+WHEN NEW.key LIKE '%.lastUpdated' AND substr(NEW.value, -1) <> 'Z'
+BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'meta'); END;
+CREATE TRIGGER collections_changed_elsewhere AFTER UPDATE OF value ON meta
+WHEN NEW.key LIKE '%.lastUpdated' AND substr(NEW.value, -1) <> 'Z'
+BEGIN INSERT OR REPLACE INTO meta (key, value) VALUES ('pilotdeck.writtenElsewhere', 'meta'); END;

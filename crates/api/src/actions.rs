@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, post, web::Data};
 use pilotdeck_domain::actions::ActionsBody;
 use pilotdeck_services::Services;
 use pilotdeck_services::actions::{ActionOutcome, ActionsOutcome};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -41,13 +41,8 @@ struct ActBody {
     /// `{id?, projectId?, type, params?, recordOnly?, ifUpdatedAt?}` each, at most 10,000; done in order. Types:
     /// `set_status {status}`, `set_priority {priority}`, `set_progress {progress}`, `bump_progress {delta}`,
     /// `append_note {note, alsoWriteToProjectNotes?}`, `add_tag {tag}`, `remove_tag {tag}`.
-    #[schema(schema_with = action_list)]
+    #[schema(schema_with = schemas::filled_list)]
     actions: Vec<Value>,
-}
-
-fn action_list() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    serde_json::from_value(json!({ "type": "array", "minItems": 1, "items": {} }))
-        .expect("a schema")
 }
 
 /// What became of the actions.

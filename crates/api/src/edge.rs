@@ -3,16 +3,16 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage as _, HttpRequest, web};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::server::Setup;
+use crate::server::Surface;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_BYTES: usize = 64;
@@ -50,8 +50,8 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
     let method = request.method().clone();
     let path = request.path().to_owned();
     request.extensions_mut().insert(id.clone());
-    let is_head = method == Method::HEAD;
-    if is_head {
+    if method == Method::HEAD {
+        // The connection still knows: it sends the headers of the answer, and not its body.
         request.head_mut().method = Method::GET;
     }
 
@@ -61,9 +61,6 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
         Ok(response) => response.map_into_boxed_body(),
         Err(error) => return Err(error),
     };
-    if is_head {
-        response = without_body(response);
-    }
     let is_docs = path.starts_with("/api/docs");
     secure(response.headers_mut(), path.starts_with("/api") && !is_docs, is_docs);
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
@@ -73,18 +70,6 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
     let duration_ms = began.elapsed().as_secs_f64() * 1_000.0;
     span.in_scope(|| tracing::info!(%method, path, status, duration_ms, "answered"));
     Ok(response)
-}
-
-/// The same answer with the length of the body in place of the body.
-fn without_body(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-    response.map_body(|head, body| {
-        if let BodySize::Sized(length) = body.size()
-            && let Ok(value) = HeaderValue::from_str(&length.to_string())
-        {
-            head.headers_mut().insert(actix_web::http::header::CONTENT_LENGTH, value);
-        }
-        HttpResponse::Ok().finish().into_body()
-    })
 }
 
 /// Headers that keep a browser from doing with an answer what it was not made for.
@@ -117,7 +102,8 @@ fn secure(headers: &mut HeaderMap, is_api: bool, is_docs: bool) {
 /// The address of the client: the peer, or what a trusted proxy says of it.
 pub(crate) fn client_address(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
-    let setup = request.app_data::<web::Data<Setup>>().expect("the server has a setup");
+    let surface = request.app_data::<web::Data<Surface>>().expect("the server has a surface");
+    let setup = &surface.setup;
     if !setup.trusted_proxies.contains(&peer) {
         return Some(peer);
     }

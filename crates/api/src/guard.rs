@@ -13,7 +13,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 
 use crate::error::{ApiError, ErrorCode};
-use crate::server::Setup;
+use crate::server::Surface;
 
 /// The extension of an operation that names its permission.
 pub(crate) const PERMISSION: &str = "x-permission";
@@ -96,10 +96,10 @@ enum Pass {
 }
 
 fn decide(request: &ServiceRequest) -> Pass {
-    let setup = request.app_data::<web::Data<Setup>>().expect("the server has a setup");
+    let surface = request.app_data::<web::Data<Surface>>().expect("the server has a surface");
     let not_found = || ApiError::new(ErrorCode::NotFound, "there is no such resource");
     let Some(pattern) = request.match_pattern() else { return Pass::No(not_found()) };
-    let Some(methods) = setup.permissions.0.get(&pattern) else {
+    let Some(methods) = surface.permissions.0.get(&pattern) else {
         return if PAGES.contains(&pattern.as_str()) { Pass::Yes } else { Pass::No(not_found()) };
     };
     let Some(permission) = methods.get(request.method().as_str()) else {
@@ -114,7 +114,7 @@ fn decide(request: &ServiceRequest) -> Pass {
             _ => Pass::No(ApiError::method_not_allowed(&allowed)),
         };
     };
-    if *permission == Permission::Administer && !setup.has_admin_token() {
+    if *permission == Permission::Administer && !surface.setup.has_admin_token() {
         let message =
             "Admin token not configured. Set PM_ADMIN_TOKEN to use the administrator's operations.";
         return Pass::No(ApiError::new(ErrorCode::AdministrationOff, message));

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::edge::RequestId;
 use crate::error::{ApiError, ErrorCode};
-use crate::server::Setup;
+use crate::server::{Setup, Surface};
 use crate::{cross_origin, sessions};
 
 /// The header of the agent token.
@@ -25,26 +25,27 @@ pub(crate) async fn identify<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let setup = request.app_data::<web::Data<Setup>>().expect("the server has a setup").clone();
-    if let Err(error) = check(&request, &setup) {
+    let surface =
+        request.app_data::<web::Data<Surface>>().expect("the server has a surface").clone();
+    if let Err(error) = check(&request, &surface) {
         return Ok(request.into_response(error.error_response()));
     }
     let request_id = request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned());
-    let actor = Actor::new(principals(&request, &setup), request_id);
+    let actor = Actor::new(principals(&request, &surface.setup), request_id);
     request.extensions_mut().insert(actor);
     Ok(next.call(request).await?.map_into_boxed_body())
 }
 
-fn check(request: &ServiceRequest, setup: &Setup) -> Result<(), ApiError> {
+fn check(request: &ServiceRequest, surface: &Surface) -> Result<(), ApiError> {
     let host = request.headers().get(HOST).map_or("", |host| host.to_str().unwrap_or("?"));
     // HTTP/2 and absolute request targets name the host in the address.
     let host = request.uri().authority().map_or(host, actix_web::http::uri::Authority::as_str);
-    if !setup.hosts.allow(host) {
+    if !surface.hosts.allow(host) {
         let message =
             "this server does not answer for this host; PM_ALLOWED_HOSTS lists further ones";
         return Err(ApiError::new(ErrorCode::HostNotAllowed, message));
     }
-    cross_origin::check(request, &setup.allowed_origins)
+    cross_origin::check(request, &surface.setup.allowed_origins)
 }
 
 /// Everybody the request speaks for. Where several may do the same, the first one is recorded.

@@ -15,7 +15,7 @@ use crate::envelope::{Json, Object, data};
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
 use crate::schemas;
-use crate::server::Setup;
+use crate::server::Surface;
 
 /// The page that `/` answers while there is no console.
 const START_PAGE: &str = include_str!("start.html");
@@ -104,7 +104,7 @@ async fn read_health(services: Data<Services>) -> ApiResult {
     extensions(("x-permission" = json!("public"))),
 )]
 #[get("/api/meta")]
-async fn read_meta(services: Data<Services>, setup: Data<Setup>) -> ApiResult {
+async fn read_meta(services: Data<Services>, surface: Data<Surface>) -> ApiResult {
     let overview = services.insights.overview().await?;
     let facts = json!({
         "service": "PilotDeck",
@@ -114,8 +114,8 @@ async fn read_meta(services: Data<Services>, setup: Data<Setup>) -> ApiResult {
         "projectCount": overview.projects,
         "enums": { "status": ProjectStatus::ALL, "priority": ProjectPriority::ALL },
         "auth": {
-            "agentTokenRequired": setup.agent_token.is_some(),
-            "adminTokenRequired": setup.has_admin_token(),
+            "agentTokenRequired": surface.setup.agent_token.is_some(),
+            "adminTokenRequired": surface.setup.has_admin_token(),
             "agentHeader": AGENT_HEADER,
             "adminHeader": ADMIN_HEADER,
         },

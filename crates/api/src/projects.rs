@@ -140,13 +140,8 @@ struct ChangeProjectBody {
 #[expect(dead_code, reason = "read by hand, for items of other types are passed over")]
 struct ReorderProjectsBody {
     /// The projects that come first, in this order; all others follow in theirs. Unknown ids are passed over.
-    #[schema(value_type = Vec<Object>)]
-    #[schema(schema_with = any_list)]
+    #[schema(schema_with = schemas::list)]
     ids: Vec<Value>,
-}
-
-fn any_list() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    serde_json::from_value(json!({ "type": "array", "items": {} })).expect("a schema")
 }
 
 /// Patches of several projects.
@@ -155,7 +150,7 @@ fn any_list() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
 #[expect(dead_code, reason = "read by hand, for each operation fails on its own")]
 struct BatchProjectsBody {
     /// `{opId?, id, patch, ifUpdatedAt?}` each, at most 10,000; done in order.
-    #[schema(schema_with = any_list)]
+    #[schema(schema_with = schemas::list)]
     ops: Vec<Value>,
 }
 

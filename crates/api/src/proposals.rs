@@ -3,7 +3,7 @@
 use actix_web::{get, post, web::Data};
 use pilotdeck_services::Services;
 use pilotdeck_services::actions::proposals::{Decision, ProposalFilter};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -48,13 +48,8 @@ struct ProposalsAnswer {
 #[expect(dead_code, reason = "read by hand")]
 struct DecisionBody {
     /// Why; kept with the decision.
-    #[schema(schema_with = reason_schema)]
+    #[schema(schema_with = schemas::reason)]
     reason: Option<String>,
-}
-
-fn reason_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    serde_json::from_value(json!({ "type": ["string", "null"], "maxLength": 10_000 }))
-        .expect("a schema")
 }
 
 /// A decision.

@@ -1,7 +1,8 @@
 //! Schemas of inputs that are read leniently: what is accepted is wider than what it becomes.
 
 use serde_json::{Value, json};
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, SchemaType};
+use utoipa::openapi::{Object, RefOr, Schema};
 
 fn schema(json: Value) -> RefOr<Schema> {
     serde_json::from_value(json).expect("the schemas here are schemas")
@@ -9,7 +10,22 @@ fn schema(json: Value) -> RefOr<Schema> {
 
 /// Any JSON.
 pub(crate) fn anything() -> RefOr<Schema> {
-    schema(json!({}))
+    RefOr::T(Schema::Object(Object::with_type(SchemaType::AnyValue)))
+}
+
+/// A list of anything.
+pub(crate) fn list() -> RefOr<Schema> {
+    ArrayBuilder::new().items(anything()).into()
+}
+
+/// A list of anything, but of something.
+pub(crate) fn filled_list() -> RefOr<Schema> {
+    ArrayBuilder::new().items(anything()).min_items(Some(1)).into()
+}
+
+/// Why something was done.
+pub(crate) fn reason() -> RefOr<Schema> {
+    schema(json!({ "type": ["string", "null"], "maxLength": 10_000 }))
 }
 
 /// A text. Numbers and booleans become one.
@@ -29,16 +45,13 @@ pub(crate) fn name() -> RefOr<Schema> {
 
 /// A time: RFC 3339, or without offset (taken as UTC), or a date. Empty is not given.
 pub(crate) fn time() -> RefOr<Schema> {
-    schema(json!({
-        "type": ["string", "null"],
-        "anyOf": [
-            { "type": "string", "format": "date-time" },
-            { "type": "string", "format": "date" },
-            { "type": "string", "maxLength": 0 },
-            { "type": "null" },
-        ],
-        "example": "2026-02-11T15:00:00Z",
-    }))
+    AnyOfBuilder::new()
+        .item(schema(json!({ "type": "string", "format": "date-time" })))
+        .item(schema(json!({ "type": "string", "format": "date" })))
+        .item(schema(json!({ "type": "string", "maxLength": 0 })))
+        .item(schema(json!({ "type": "null" })))
+        .examples([json!("2026-02-11T15:00:00Z")])
+        .into()
 }
 
 /// A time in the query string.

@@ -33,6 +33,7 @@ pub enum SetupError {
 }
 
 /// What the surfaces need to know beside the services.
+#[derive(Clone)]
 pub struct Setup {
     /// The token of agents; without one everybody may act as an agent.
     pub agent_token: Option<SecretString>,
@@ -50,9 +51,15 @@ pub struct Setup {
     pub trusted_proxies: Vec<IpAddr>,
     /// Threads that serve requests.
     pub workers: usize,
-    /// Which operation takes which permission; filled when serving begins.
+}
+
+/// The setup with what follows from it, as the layers and handlers use it.
+pub(crate) struct Surface {
+    /// What was set.
+    pub(crate) setup: Setup,
+    /// Which operation takes which permission.
     pub(crate) permissions: Permissions,
-    /// Which hosts the server answers for; filled when serving begins.
+    /// Which hosts the server answers for.
     pub(crate) hosts: Hosts,
 }
 
@@ -68,8 +75,6 @@ impl Default for Setup {
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             workers: 2,
-            permissions: Permissions::default(),
-            hosts: Hosts::new(&[], &[]),
         }
     }
 }
@@ -88,20 +93,20 @@ impl Setup {
 pub fn serve(
     listener: TcpListener,
     services: Services,
-    mut setup: Setup,
+    setup: Setup,
 ) -> Result<Server, SetupError> {
     let document = openapi::document();
-    setup.permissions = Permissions::of(&document).map_err(SetupError::Permissions)?;
-    setup.hosts = Hosts::new(&[listener.local_addr()?], &setup.allowed_hosts);
+    let permissions = Permissions::of(&document).map_err(SetupError::Permissions)?;
+    let hosts = Hosts::new(&[listener.local_addr()?], &setup.allowed_hosts);
     let signing = Key::derive_from(&setup.cookie_secret);
     let workers = setup.workers;
-    let setup = web::Data::new(setup);
+    let surface = web::Data::new(Surface { setup, permissions, hosts });
     let services = web::Data::new(services);
     let document = web::Data::new(operations::OpenApiText(Arc::from(openapi::print(&document))));
 
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(setup.clone())
+            .app_data(surface.clone())
             .app_data(services.clone())
             .app_data(document.clone())
             .wrap(from_fn(guard))
@@ -109,9 +114,9 @@ pub fn serve(
             .wrap(sessions::middleware(
                 services.identity.clone(),
                 signing.clone(),
-                setup.secure_cookie,
+                surface.setup.secure_cookie,
             ))
-            .wrap(cross_origin::sharing(&setup.allowed_origins))
+            .wrap(cross_origin::sharing(&surface.setup.allowed_origins))
             .wrap(from_fn(edge::edge))
             .service(
                 SwaggerUi::new("/api/docs/{_:.*}")

@@ -44,7 +44,7 @@ statements! {
          ORDER BY ts DESC, rowid DESC LIMIT $6";
     PROPOSALS = "
         SELECT p.payload_json AS proposal, d.payload_json AS decision
-          FROM agent_events p INDEXED BY events_by_type
+          FROM agent_events p INDEXED BY events_that_propose
                LEFT JOIN agent_events d ON d.id = p.id || '.decision'
          WHERE p.type >= 'proposal.' AND p.type < 'proposal/' AND p.type <> 'proposal.rejected'
            AND ($1 IS NULL OR p.project_id = $1)

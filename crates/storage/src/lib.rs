@@ -23,6 +23,7 @@ mod runs;
 mod statements;
 mod tx;
 mod usage;
+mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
 pub use capabilities::Capabilities;
@@ -34,7 +35,7 @@ pub use identity::{Account, Identity};
 pub use insights::{Dimension, Insights, Money, ProjectCount, TokenSum};
 pub use ledger::{Ledger, LedgerFilter};
 pub use meta::Collection;
-pub use open::{LocalTime, OpenError, OpenOptions, Opened, open};
+pub use open::{LocalTime, OpenError, OpenOptions, Opened, join, open};
 pub use profiles::Profiles;
 pub use projects::{ProjectFilter, Projects};
 pub use runs::{KnownRun, RunFilter, Runs};

@@ -86,6 +86,14 @@ pub enum OpenError {
         /// What is wrong with it.
         source: AdoptError,
     },
+    /// The file is not ready to be joined.
+    #[error("{} {reason}: start `pilotdeck serve` with it once, which brings it up to date", .path.display())]
+    NotReady {
+        /// The file.
+        path: PathBuf,
+        /// What it lacks.
+        reason: &'static str,
+    },
     /// The file was written by a newer PilotDeck.
     #[error("{} was written by a newer PilotDeck (migration {found}; this program knows {known}): upgrade the program",
             .path.display())]
@@ -138,44 +146,122 @@ pub async fn open(options: OpenOptions<'_>) -> Result<(Database, Opened), OpenEr
         LockError::Taken(pid) => OpenError::InUse { path: path.clone(), pid },
         LockError::Io(error) => read_only(&path, &error),
     })?;
-    let failed = |source: StoreError| match source {
-        StoreError::ReadOnly => {
-            OpenError::ReadOnly { path: path.clone(), reason: "it is read-only".to_owned() }
-        }
-        source => OpenError::Store { path: path.clone(), source },
-    };
+    let failed = |source| failed(&path, source);
     let mut conn = preparing(&path).connect().await.map_err(|error| failed(error.into()))?;
-    let prepared = prepare(&mut conn, &path, &options, &failed).await;
+    let prepared = prepare(&mut conn, &path, &options).await;
     let closed = conn.close().await;
     let opened = prepared?;
     closed.map_err(|error| failed(error.into()))?;
     let database =
-        Database::connect(path.clone(), options.durability, lock).await.map_err(failed)?;
+        Database::connect(path.clone(), options.durability, Some(lock)).await.map_err(failed)?;
     Ok((database, opened))
 }
 
-/// Looks at the file before SQLite does, which would say less.
-fn usable(path: &Path) -> Result<PathBuf, OpenError> {
-    let path = path.to_owned();
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(|error| read_only(&path, &error))?;
+/// Opens a database that is ready, beside the server that may be serving it: for the command line, whose changes are
+/// few. Nothing is made, adopted or upgraded.
+///
+/// # Errors
+///
+/// [`OpenError::NotReady`] if the file must be brought up to date first; what [`open`] refuses, too.
+pub async fn join(path: &Path, durability: Durability) -> Result<Database, OpenError> {
+    let not_ready = |reason| OpenError::NotReady { path: path.to_owned(), reason };
+    if !path.exists() {
+        return Err(not_ready("is not there"));
     }
-    let mut file = match fs::File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
-        Err(error) => return Err(read_only(&path, &error)),
+    let path = usable(path)?;
+    let failed = |source| failed(&path, source);
+    let mut conn =
+        database::options(&path).connect().await.map_err(|error| failed(error.into()))?;
+    let need = need(&mut conn, &path).await;
+    let closed = conn.close().await;
+    match need? {
+        Need::Nothing => {}
+        Need::Creation => return Err(not_ready("is empty")),
+        Need::Adoption { .. } => return Err(not_ready("was last written by an older PilotDeck")),
+    }
+    closed.map_err(|error| failed(error.into()))?;
+    Database::connect(path.clone(), durability, None).await.map_err(failed)
+}
+
+/// What must be done to a file before it can be served.
+enum Need {
+    Nothing,
+    /// It is empty.
+    Creation,
+    /// An older program wrote it, or wrote to it since.
+    Adoption {
+        /// Its `user_version`.
+        version: i64,
+    },
+}
+
+async fn need(conn: &mut SqliteConnection, path: &Path) -> Result<Need, OpenError> {
+    let engine = |error: sqlx::Error| failed(path, error.into());
+    match adoption::inspect(conn).await.map_err(|error| refused(path, error))? {
+        Found::Empty => return Ok(Need::Creation),
+        Found::Legacy { version } => return Ok(Need::Adoption { version }),
+        Found::Adopted => {}
+    }
+    let applied = migrations::applied(conn).await.map_err(engine)?;
+    if applied > migrations::NEWEST {
+        let path = path.to_owned();
+        return Err(OpenError::Newer { path, found: applied, known: migrations::NEWEST });
+    }
+    let elsewhere: Option<String> =
+        sqlx::query_scalar(WRITTEN_ELSEWHERE).fetch_optional(conn).await.map_err(engine)?;
+    if elsewhere.is_none() && applied == migrations::NEWEST {
+        return Ok(Need::Nothing);
+    }
+    Ok(Need::Adoption { version: adoption::VERSION })
+}
+
+fn failed(path: &Path, source: StoreError) -> OpenError {
+    let path = path.to_owned();
+    match source {
+        StoreError::ReadOnly => OpenError::ReadOnly { path, reason: "it is read-only".to_owned() },
+        source => OpenError::Store { path, source },
+    }
+}
+
+fn refused(path: &Path, source: AdoptError) -> OpenError {
+    match source {
+        AdoptError::Engine(error) => failed(path, error.into()),
+        AdoptError::ReadOnly(_) => failed(path, StoreError::ReadOnly),
+        AdoptError::DiskFull(_) => failed(path, StoreError::Full),
+        AdoptError::Busy(_) => failed(path, StoreError::Busy),
+        source => OpenError::Refused { path: path.to_owned(), source },
+    }
+}
+
+/// Looks at the file before SQLite does, which would say less; returns where it really is, so that every name of a
+/// file leads to the same lock.
+fn usable(path: &Path) -> Result<PathBuf, OpenError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        fs::create_dir_all(folder).map_err(|error| read_only(path, &error))?;
+    }
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = folder.unwrap_or(Path::new("."));
+            let folder = folder.canonicalize().map_err(|error| read_only(path, &error))?;
+            return Ok(folder.join(path.file_name().unwrap_or_default()));
+        }
+        Err(error) => return Err(read_only(path, &error)),
     };
-    let metadata = file.metadata().map_err(|error| read_only(&path, &error))?;
+    let path = path.canonicalize().map_err(|error| read_only(path, &error))?;
     if metadata.is_dir() {
         return Err(OpenError::IsFolder(path));
+    }
+    if !metadata.is_file() {
+        return Err(OpenError::Refused { path, source: AdoptError::NotSqlite });
     }
     if metadata.permissions().readonly() {
         return Err(OpenError::ReadOnly { path, reason: "its permissions say so".to_owned() });
     }
     let mut start = Vec::with_capacity(MAGIC.len());
-    file.by_ref()
-        .take(MAGIC.len() as u64)
-        .read_to_end(&mut start)
+    fs::File::open(&path)
+        .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start))
         .map_err(|error| read_only(&path, &error))?;
     if !start.is_empty() && start != MAGIC {
         return Err(OpenError::Refused { path, source: AdoptError::NotSqlite });
@@ -196,42 +282,21 @@ async fn prepare(
     conn: &mut SqliteConnection,
     path: &Path,
     options: &OpenOptions<'_>,
-    failed: &impl Fn(StoreError) -> OpenError,
 ) -> Result<Opened, OpenError> {
-    let refused = |source: AdoptError| match source {
-        AdoptError::Engine(error) => failed(error.into()),
-        AdoptError::ReadOnly(_) => failed(StoreError::ReadOnly),
-        AdoptError::DiskFull(_) => failed(StoreError::Full),
-        AdoptError::Busy(_) => failed(StoreError::Busy),
-        source => OpenError::Refused { path: path.to_owned(), source },
-    };
+    let engine = |error: sqlx::Error| failed(path, error.into());
     let now = options.clock.now();
-    let found = adoption::inspect(conn).await.map_err(refused)?;
-    let version = match found {
-        Found::Empty => None,
-        Found::Legacy { version } => Some(version),
-        Found::Adopted => {
-            let applied = migrations::applied(conn).await.map_err(|error| failed(error.into()))?;
-            if applied > migrations::NEWEST {
-                let path = path.to_owned();
-                return Err(OpenError::Newer { path, found: applied, known: migrations::NEWEST });
-            }
-            let elsewhere: Option<String> = sqlx::query_scalar(WRITTEN_ELSEWHERE)
-                .fetch_optional(&mut *conn)
-                .await
-                .map_err(|e| failed(e.into()))?;
-            if elsewhere.is_none() && applied == migrations::NEWEST {
-                return Ok(Opened::Ready);
-            }
-            Some(adoption::VERSION)
-        }
+    let version = match need(conn, path).await? {
+        Need::Nothing => return Ok(Opened::Ready),
+        Need::Creation => None,
+        Need::Adoption { version } => Some(version),
     };
     let backup = match version {
         Some(_) => Some(copy(conn, path, now).await?),
         None => None,
     };
 
-    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.map_err(|error| failed(error.into()))?;
+    let refused = |error| refused(path, error);
+    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.map_err(engine)?;
     let report = if let Some(version) = version {
         Some(adoption::adopt(&mut tx, version, options.local_time, now).await.map_err(refused)?)
     } else {
@@ -241,12 +306,9 @@ async fn prepare(
     migrations::run(&mut tx)
         .await
         .map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
-    sqlx::query(FORGET_WRITTEN_ELSEWHERE)
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| failed(error.into()))?;
-    record(&mut tx, report.as_ref(), now).await.map_err(failed)?;
-    tx.commit().await.map_err(|error| failed(error.into()))?;
+    sqlx::query(FORGET_WRITTEN_ELSEWHERE).execute(&mut *tx).await.map_err(engine)?;
+    record(&mut tx, report.as_ref(), now).await.map_err(|error| failed(path, error))?;
+    tx.commit().await.map_err(engine)?;
 
     Ok(match (report, backup) {
         (Some(report), Some(backup)) => Opened::Adopted { report, backup },
@@ -267,6 +329,13 @@ async fn copy(
     while backup.exists() {
         turn += 1;
         backup = path.with_file_name(format!("{name}.bak.{stamp}-{turn}"));
+    }
+    // The copy holds what the file holds: nobody else may read it, either.
+    let made = fs::File::create_new(&backup)
+        .and_then(|file| file.set_permissions(fs::metadata(path)?.permissions()));
+    if let Err(error) = made {
+        let (path, reason) = (path.to_owned(), error.to_string());
+        return Err(OpenError::Backup { path, backup, reason });
     }
     let copied = sqlx::query(BACKUP).bind(backup.to_string_lossy()).execute(conn).await;
     let synced = copied.map_err(|error| error.to_string()).and_then(|_| {

@@ -30,9 +30,9 @@ statements! {
          WHERE id = $1 AND updated_at = $2";
     DELETE = "DELETE FROM projects WHERE id = $1";
     REORDER = "
-        UPDATE projects
-           SET sort_order = (SELECT key FROM json_each($1) WHERE value = projects.id)
-         WHERE id IN (SELECT value FROM json_each($1))";
+        UPDATE projects SET sort_order = new.key
+          FROM json_each($1) AS new
+         WHERE projects.id = new.value";
 }
 
 /// Which projects to list; every given field must match exactly.

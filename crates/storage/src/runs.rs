@@ -19,14 +19,17 @@ statements! {
         SELECT r.payload_json
           FROM run_sessions s JOIN agent_runs r ON r.id = s.run_id
          WHERE s.session_id = $1
-         ORDER BY r.created_at DESC
+         ORDER BY r.created_at DESC, r.rowid DESC
          LIMIT 1";
     RESOLVE = "
         SELECT id, project_id FROM agent_runs WHERE id = $1
          UNION ALL
-        SELECT r.id, r.project_id
-          FROM run_sessions s JOIN agent_runs r ON r.id = s.run_id
-         WHERE s.session_id = $1
+        SELECT id, project_id
+          FROM (SELECT r.id, r.project_id
+                  FROM run_sessions s JOIN agent_runs r ON r.id = s.run_id
+                 WHERE s.session_id = $1
+                 ORDER BY r.created_at DESC, r.rowid DESC
+                 LIMIT 1)
          LIMIT 1";
     REMEMBER = "INSERT OR IGNORE INTO run_sessions (session_id, source, run_id) VALUES ($1, $2, $3)";
     INSERT = "
@@ -59,9 +62,7 @@ statements! {
         SELECT payload_json FROM agent_runs
          WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND status = $3
          ORDER BY created_at DESC, rowid DESC LIMIT $4 OFFSET $5";
-    COUNT = "
-        SELECT count(*) FROM agent_runs
-         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR status = $3)";
+    COUNT = "SELECT count(*) FROM agent_runs";
     COUNT_IN_PROJECT = "
         SELECT count(*) FROM agent_runs
          WHERE project_id = $1 AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR status = $3)";
@@ -154,7 +155,7 @@ impl Runs<'_> {
         Ok(found.map(Document::stored))
     }
 
-    /// The run with this id, or else one of a session with this id, without its document.
+    /// The run with this id, or else the newest one of a session with this id, without its document.
     ///
     /// # Errors
     ///

@@ -12,3 +12,6 @@ macro_rules! statements {
 }
 
 pub(crate) use statements;
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! A running PilotDeck for tests: a real server on a real database file in a temporary folder, spoken to over HTTP.
 
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 use pilotdeck_api::{ServerHandle, Setup};
@@ -9,7 +11,8 @@ use pilotdeck_domain::clock::Clock;
 use pilotdeck_services::Services;
 use pilotdeck_storage::{Durability, OpenOptions};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode};
+use reqwest::redirect::Policy;
+pub use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -28,14 +31,15 @@ pub struct TestApp {
     pub clock: Clock,
     client: reqwest::Client,
     handle: ServerHandle,
-    folder: TempDir,
+    again: Builder,
 }
 
 /// How a server is to be started.
+#[derive(Clone)]
 pub struct Builder {
     setup: Setup,
     clock: Clock,
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Builder {
@@ -108,12 +112,14 @@ impl Builder {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let base_url =
             format!("http://{}", listener.local_addr().expect("the listener has an address"));
-        let server = pilotdeck_api::serve(listener, services.clone(), self.setup)
+        let server = pilotdeck_api::serve(listener, services.clone(), self.setup.clone())
             .expect("the server can be set up");
         let handle = server.handle();
         tokio::spawn(server);
-        let client = reqwest::Client::new();
-        TestApp { base_url, services, clock: self.clock, client, handle, folder: self.folder }
+        // A redirect is an answer like any other.
+        let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build();
+        let client = client.expect("a client can be made");
+        TestApp { base_url, services, clock: self.clock.clone(), client, handle, again: self }
     }
 }
 
@@ -126,7 +132,7 @@ impl TestApp {
     #[must_use]
     pub fn builder() -> Builder {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        Builder { setup: Setup::default(), clock: Clock::default(), folder }
+        Builder { setup: Setup::default(), clock: Clock::default(), folder: Arc::new(folder) }
     }
 
     /// Starts a server that is open to agents.
@@ -137,7 +143,20 @@ impl TestApp {
     /// The folder with the database, `pm.db`.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.again.folder.path()
+    }
+
+    /// Stops the server and starts it again: the same files and settings, at another port.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started again.
+    pub async fn restart(self) -> Self {
+        self.handle.stop(true).await;
+        self.services.close().await;
+        let again = self.again.clone();
+        drop(self);
+        again.start().await
     }
 
     /// A GET request.
@@ -174,6 +193,25 @@ impl TestApp {
     #[must_use]
     pub fn request(&self, method: Method, path: &str) -> Request {
         Request(self.client.request(method, format!("{}{path}", self.base_url)))
+    }
+
+    /// Sends bytes as they are, for what no client library would send; returns all that comes back until the server
+    /// closes the connection. The bytes have to ask for that (`Connection: close`).
+    ///
+    /// # Panics
+    ///
+    /// If the server cannot be reached.
+    pub async fn raw(&self, bytes: impl Into<Vec<u8>>) -> String {
+        let (bytes, address) = (bytes.into(), self.base_url.replace("http://", ""));
+        let exchange = move || {
+            let mut stream = TcpStream::connect(address).expect("the server can be reached");
+            // A server that has heard enough may hang up; what it said before is the answer.
+            let _ = stream.write_all(&bytes);
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer);
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        tokio::task::spawn_blocking(exchange).await.expect("the exchange does not panic")
     }
 
     /// Signs in, and returns the cookie as a browser would send it back.
@@ -251,6 +289,15 @@ impl Drop for TestApp {
 pub struct Request(reqwest::RequestBuilder);
 
 impl Request {
+    /// As whoever `credential` makes of it; nobody in particular without one.
+    #[must_use]
+    pub fn with(self, credential: Option<(&str, &str)>) -> Self {
+        match credential {
+            Some((name, value)) => self.header(name, value),
+            None => self,
+        }
+    }
+
     /// As an agent with the token.
     #[must_use]
     pub fn as_agent(self) -> Self {
@@ -327,6 +374,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The code of a failure.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
     /// A header of the answer.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
