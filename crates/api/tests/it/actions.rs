@@ -98,6 +98,7 @@ async fn each_type_changes_its_field_and_says_so_in_its_event() {
         ("remove_tag", json!({ "tag": "a" }), "tags", json!(["b"]), "remove tag: a"),
     ] {
         let app = an_app_with_a_project().await;
+        app.clock.turn(TimeDelta::seconds(5));
         let action = json!({ "id": "act-1", "type": kind, "params": params });
 
         let answer = act(

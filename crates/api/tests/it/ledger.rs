@@ -56,8 +56,7 @@ async fn change_everything(app: &TestApp) -> Vec<(&'static str, Option<&'static 
     }
     for (collection, id) in [("/api/agent/profiles", "a"), ("/api/agent/capabilities", "c")] {
         let one = format!("{collection}/{id}");
-        post(collection, json!({ "id": id, "promptPack": "never tell", "systemPrompt": "x" }))
-            .await;
+        post(collection, json!({ "id": id })).await;
         app.patch(&one).json(&json!({ "name": "N" })).send().await;
         app.delete(&one).send().await;
     }
@@ -290,6 +289,14 @@ async fn a_line_names_its_author_and_its_request() {
 async fn no_secret_is_in_the_ledger() {
     let app = TestApp::builder().with_admin_token().start().await;
     change_everything(&app).await;
+    let capabilities = "/api/agent/capabilities";
+    let one = format!("{capabilities}/secretive");
+    app.post(capabilities)
+        .json(&json!({ "id": "secretive", "promptPack": "never tell" }))
+        .send()
+        .await;
+    app.patch(&one).json(&json!({ "promptPack": "never tell, either" })).send().await;
+    app.delete(&one).send().await;
     let cookie = app.sign_in("admin", PASSWORD).await;
 
     let text = app.get("/api/ledger?since=0&limit=2000").as_admin().send().await.text;
