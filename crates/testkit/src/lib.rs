@@ -88,7 +88,9 @@ impl Builder {
     /// If the file cannot be copied.
     #[must_use]
     pub fn on_copy_of(self, database: &Path) -> Self {
-        std::fs::copy(database, self.folder.path().join("pm.db"))
+        // The content alone: fixtures may be read-only.
+        let content = std::fs::read(database).expect("the database can be read");
+        std::fs::write(self.folder.path().join("pm.db"), content)
             .expect("the database can be copied");
         self
     }
