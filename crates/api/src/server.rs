@@ -121,6 +121,7 @@ pub fn serve(
                 cross_origin::sharing(&surface.setup.allowed_origins),
             ))
             .wrap(from_fn(edge::edge))
+            .service(web::redirect("/api/docs", "/api/docs/"))
             .service(
                 SwaggerUi::new("/api/docs/{_:.*}")
                     .config(Config::from("/api/openapi.json").try_it_out_enabled(true)),

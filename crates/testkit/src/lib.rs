@@ -8,7 +8,9 @@ use std::sync::Arc;
 use chrono::NaiveDateTime;
 use pilotdeck_api::{ServerHandle, Setup};
 use pilotdeck_domain::clock::Clock;
+use pilotdeck_domain::identity::Actor;
 use pilotdeck_services::Services;
+use pilotdeck_services::ledger::LedgerFilter;
 use pilotdeck_storage::{Durability, OpenOptions};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -227,6 +229,34 @@ impl TestApp {
         assert_eq!(answer.status, 200, "{}", answer.body);
         let cookie = answer.header("set-cookie").expect("signing in sets a cookie");
         cookie.split(';').next().unwrap_or_default().to_owned()
+    }
+
+    /// The place and the hash of the ledger's last line: while they stay, nothing has changed.
+    ///
+    /// # Panics
+    ///
+    /// If the ledger cannot be read.
+    pub async fn ledger_head(&self) -> (i64, String) {
+        let filter = LedgerFilter { limit: 1, ..LedgerFilter::default() };
+        let read = self.services.ledger.list(&Actor::system(), &filter).await;
+        let (_, head) = read.expect("the ledger can be read");
+        (head.seq, head.hash)
+    }
+
+    /// The operations that the ledger has of this subject, in order.
+    ///
+    /// # Panics
+    ///
+    /// If the ledger cannot be read.
+    pub async fn operations_on(&self, subject: &str) -> Vec<String> {
+        let filter = LedgerFilter {
+            subject_id: Some(subject.to_owned()),
+            limit: 2_000,
+            ..LedgerFilter::default()
+        };
+        let read = self.services.ledger.list(&Actor::system(), &filter).await;
+        let (lines, _) = read.expect("the ledger can be read");
+        lines.into_iter().map(|line| line.operation).collect()
     }
 
     /// Creates a project and returns its document.
