@@ -269,9 +269,7 @@ impl TestApp {
         if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields) {
             body.extend(fields);
         }
-        let answer = self.post("/api/projects").json(&body).send().await;
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        answer.body["data"].clone()
+        self.made("/api/projects", body).await
     }
 
     /// Starts a run and returns its document.

@@ -32,9 +32,9 @@ async fn an_app_with_a_project() -> TestApp {
     app
 }
 
-#[tokio::test]
-async fn each_type_changes_its_field_and_says_so_in_its_event() {
-    for (kind, params, field, value, message) in [
+/// Each type with parameters, the field that it changes, the value which that field then has, and what the event says.
+fn effects() -> Vec<(&'static str, Value, &'static str, Value, &'static str)> {
+    vec![
         (
             "set_status",
             json!({ "status": " paused " }),
@@ -96,7 +96,12 @@ async fn each_type_changes_its_field_and_says_so_in_its_event() {
         ),
         ("add_tag", json!({ "tag": " c " }), "tags", json!(["a", "b", "c"]), "add tag: c"),
         ("remove_tag", json!({ "tag": "a" }), "tags", json!(["b"]), "remove tag: a"),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn each_type_changes_its_field_and_says_so_in_its_event() {
+    for (kind, params, field, value, message) in effects() {
         let app = an_app_with_a_project().await;
         app.clock.turn(TimeDelta::seconds(5));
         let action = json!({ "id": "act-1", "type": kind, "params": params });

@@ -44,12 +44,11 @@ fn difference(expected: &Value, actual: &Value, place: &str) -> Option<String> {
             });
         }
         (Value::Number(expected), Value::Number(actual)) => {
-            match (expected.as_i64(), actual.as_i64()) {
-                (Some(expected), Some(actual)) => expected == actual,
-                _ => {
-                    let (expected, actual) = (expected.as_f64().unwrap(), actual.as_f64().unwrap());
-                    (expected - actual).abs() <= 1e-6 * expected.abs()
-                }
+            if let (Some(expected), Some(actual)) = (expected.as_i64(), actual.as_i64()) {
+                expected == actual
+            } else {
+                let (expected, actual) = (expected.as_f64().unwrap(), actual.as_f64().unwrap());
+                (expected - actual).abs() <= 1e-6 * expected.abs()
             }
         }
         (Value::String(expected), Value::String(actual)) => {

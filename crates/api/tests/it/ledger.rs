@@ -161,8 +161,9 @@ async fn the_chain_holds_when_it_is_computed_anew() {
         let mut hashed: Map<String, Value> = line.as_object().unwrap().clone();
         let hash = hashed.remove("hash").unwrap();
         let canonical = serde_json_canonicalizer::to_vec(&hashed).unwrap();
-        let computed: String =
+        let digits: Vec<_> =
             Sha256::digest(&canonical).iter().map(|byte| format!("{byte:02x}")).collect();
+        let computed = digits.concat();
         assert_eq!((&line["seq"], &line["prevHash"]), (&json!(n + 1), &json!(previous)));
         assert_eq!(hash, computed, "{line}");
         previous = computed;

@@ -261,6 +261,26 @@ async fn a_run_that_there_is_not_is_named() {
 }
 
 #[tokio::test]
+async fn a_run_is_found_whatever_its_id_is_made_of() {
+    let app = TestApp::start().await;
+
+    for (id, path) in [
+        ("a/b", "a%2Fb"),
+        ("a b ", "a%20b%20"),
+        ("50%", "50%25"),
+        ("进度", "%E8%BF%9B%E5%BA%A6"),
+        ("a+b?c#d", "a+b%3Fc%23d"),
+    ] {
+        let run = app.a_run(json!({ "id": id })).await;
+        let changed =
+            app.patch(&format!("{RUNS}/{path}")).json(&json!({ "title": "t" })).send().await;
+
+        assert_eq!((&run["id"], changed.status.as_u16()), (&json!(id), 200), "{}", changed.text);
+        assert_eq!(app.data(&format!("{RUNS}/{path}")).await["id"], id);
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_run_is_refused_and_leaves_nothing_behind() {
     let app = TestApp::builder().at("2026-02-11T15:00:00Z").start().await;
     let run = app.a_run(json!({ "id": "run-1" })).await;
