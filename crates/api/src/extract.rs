@@ -18,6 +18,10 @@ use crate::error::{ApiError, ErrorCode};
 /// The largest body.
 pub(crate) const MAX_BODY_BYTES: usize = 16 << 20;
 
+/// How deep lists and objects may lie in each other. Answers wrap what was sent in some more levels, and JSON readers,
+/// ours among them, commonly stop at 128.
+const MAX_DEPTH: usize = 100;
+
 /// The caller, as the identification left it with the request.
 pub(crate) struct Caller(pub(crate) Actor);
 
@@ -117,11 +121,24 @@ fn object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let Value::Object(fields) = value else {
         return Err(malformed("the body must be a JSON object".to_owned()));
     };
+    let openings = bytes.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if openings > MAX_DEPTH && fields.values().any(|value| is_deeper(value, MAX_DEPTH - 1)) {
+        return Err(malformed(format!("the body has more than {MAX_DEPTH} levels")));
+    }
     // Looked for in the bytes first: hardly any body has one.
     if bytes.windows(6).any(|window| window == b"\\u0000") && fields.iter().any(has_nul) {
         return Err(malformed("texts must not have the character U+0000".to_owned()));
     }
     Ok(fields)
+}
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(_) | Value::Object(_) if levels == 0 => true,
+        Value::Array(items) => items.iter().any(|item| is_deeper(item, levels - 1)),
+        Value::Object(fields) => fields.values().any(|item| is_deeper(item, levels - 1)),
+        _ => false,
+    }
 }
 
 fn has_nul((key, value): (&String, &Value)) -> bool {
