@@ -198,7 +198,7 @@ async fn neither_keys_nor_passwords_are_written_anywhere() {
     let second = sign_in(&world, SECRET).await.unwrap();
     identity.sign_out(&me, &first.session_key).await.unwrap();
 
-    let ledger: String = world.lines().await.iter().map(|line| format!("{line:?}\n")).collect();
+    let ledger = format!("{:?}", world.lines().await);
     let mut conn = world.elsewhere().await;
     let stored: Vec<String> = sqlx::query_scalar(
         "SELECT key_hash FROM sessions UNION ALL SELECT password_hash FROM users",

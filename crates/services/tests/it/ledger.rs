@@ -88,8 +88,8 @@ async fn a_sound_ledger_holds_up_to_its_head_over_several_pages() {
     let snapshot = world.database.snapshot().await.unwrap();
     let verdict = verify(snapshot, |place, last| heard.push((place, last))).await.unwrap();
 
-    let head = world.lines().await.last().map(Line::head).unwrap();
-    assert_eq!((head.seq, verdict), (5_001, Verdict::Holds(head)));
+    let end = world.lines().await.last().map(Line::head).unwrap();
+    assert_eq!((end.seq, verdict), (5_001, Verdict::Holds(end)));
     assert_eq!(heard, [(2_000, 5_001), (4_000, 5_001), (5_001, 5_001)]);
 }
 
