@@ -26,8 +26,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
 
     let services = open(&settings).await?;
-    let served = listen(&settings, &services).await;
-    let server = match served {
+    let server = match listen(&settings, &services).await {
         Ok(server) => server,
         Err(error) => {
             services.close().await;
@@ -124,14 +123,12 @@ async fn listen(settings: &Settings, services: &Services) -> Result<Server> {
         allowed_origins: settings.allowed_origins.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
         workers: settings.workers,
-        ..Setup::default()
     };
     let server = pilotdeck_api::serve(listener, services.clone(), setup)?;
-    match settings.agent_token {
-        Some(_) => tracing::info!("agents need the token in PM_AGENT_TOKEN"),
-        None => {
-            tracing::info!("agents need no token: every program on this machine may act as one")
-        }
+    if settings.agent_token.is_some() {
+        tracing::info!("agents need the token in PM_AGENT_TOKEN");
+    } else {
+        tracing::info!("agents need no token: every program on this machine may act as one");
     }
     if settings.admin_token.is_none() {
         tracing::info!("the administrator's operations are off: PM_ADMIN_TOKEN is not set");

@@ -12,6 +12,10 @@ use secrecy::SecretString;
 const DEFAULT_DB: &str = "data/pm.db";
 const DEFAULT_BIND: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 8689;
+/// What is logged unless it is said otherwise. The HTTP server's own milestones repeat ours.
+const LOG: &str = "info,actix_server=warn";
+const LOG_MORE: &str =
+    "info,pilotdeck=debug,pilotdeck_api=debug,pilotdeck_services=debug,pilotdeck_storage=debug";
 
 /// What the help says after the options.
 const ENVIRONMENT: &str = "\
@@ -182,11 +186,7 @@ impl LogSettings {
     /// Reads how to log.
     pub(crate) fn read() -> Result<Self> {
         let debugs = parsed::<i64>("PM_DEBUG")?.is_some_and(|level| level != 0);
-        let default = if debugs {
-            "info,pilotdeck=debug,pilotdeck_api=debug,pilotdeck_services=debug"
-        } else {
-            "info"
-        };
+        let default = if debugs { LOG_MORE } else { LOG };
         Ok(Self {
             filter: variable("PM_LOG").unwrap_or_else(|| default.to_owned()),
             as_json: match variable("PM_LOG_FORMAT").as_deref() {

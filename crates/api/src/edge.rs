@@ -62,7 +62,8 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             headers.insert(REQUEST_ID, value);
         }
-        let (status, duration_ms) = (status.as_u16(), began.elapsed().as_secs_f64() * 1_000.0);
+        let (status, elapsed) = (status.as_u16(), began.elapsed());
+        let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
         span.in_scope(|| tracing::info!(%method, path, status, duration_ms, "answered"));
     };
     match answered {

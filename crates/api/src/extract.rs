@@ -1,6 +1,7 @@
 //! What is read from a request: a JSON object, query parameters, ids in the path, the caller.
 
 use std::future::{Ready, ready};
+use std::num::IntErrorKind;
 use std::ops::Deref;
 
 use actix_web::dev::Payload;
@@ -177,14 +178,23 @@ impl Query {
 
     /// A number within bounds: what is no integer is the default, what is out of bounds is the nearest bound.
     pub(crate) fn clamped(&self, name: &str, default: i64, least: i64, most: i64) -> i64 {
-        let asked = self.text(name).and_then(|value| value.trim().parse::<i64>().ok());
-        asked.unwrap_or(default).clamp(least, most)
+        let asked = self.text(name).map(|value| value.trim().parse::<i64>());
+        match asked {
+            Some(Ok(asked)) => asked.clamp(least, most),
+            Some(Err(error)) if *error.kind() == IntErrorKind::PosOverflow => most,
+            Some(Err(error)) if *error.kind() == IntErrorKind::NegOverflow => least,
+            _ => default,
+        }
     }
 
     /// A time.
     pub(crate) fn time(&self, name: &'static str) -> Result<Option<String>, ApiError> {
         match self.text(name) {
-            Some(raw) => Ok(Some(WireTime::parse(name, &raw)?.as_str().to_owned())),
+            Some(raw) => {
+                // The plus sign of an offset that was not escaped arrives as a space.
+                let raw = if raw.contains('T') { raw.trim().replace(' ', "+") } else { raw };
+                Ok(Some(WireTime::parse(name, &raw)?.as_str().to_owned()))
+            }
             None => Ok(None),
         }
     }

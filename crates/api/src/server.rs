@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::cookie::Key;
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use pilotdeck_services::Services;
 use secrecy::SecretString;
@@ -116,7 +116,10 @@ pub fn serve(
                 signing.clone(),
                 surface.setup.secure_cookie,
             ))
-            .wrap(cross_origin::sharing(&surface.setup.allowed_origins))
+            .wrap(Condition::new(
+                !surface.setup.allowed_origins.is_empty(),
+                cross_origin::sharing(&surface.setup.allowed_origins),
+            ))
             .wrap(from_fn(edge::edge))
             .service(web::redirect("/api/docs", "/api/docs/"))
             .service(

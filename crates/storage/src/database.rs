@@ -5,12 +5,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pilotdeck_domain::ledger::Head;
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlitePool};
 use tokio::sync::Mutex;
 
 use crate::lock::Lock;
+use crate::writer::{Turn, Writer};
 use crate::{StoreError, Tx};
 
 /// How long a statement waits for another process to let go of the database.
@@ -49,9 +49,7 @@ impl FromStr for Durability {
 pub struct Database {
     path: Arc<Path>,
     readers: SqlitePool,
-    writer: SqlitePool,
-    /// The end of the ledger as this process knows it; holding it is being the writer.
-    head: Arc<Mutex<Option<Head>>>,
+    writer: Arc<Mutex<Writer>>,
     /// The right to serve the file, unless it was only joined.
     lock: Arc<Mutex<Option<Lock>>>,
 }
@@ -68,9 +66,7 @@ impl Database {
                 Durability::Process => SqliteSynchronous::Normal,
                 Durability::Power => SqliteSynchronous::Full,
             });
-        let writer = pool(1)
-            .connect_with(options.clone().thread_name(|id| format!("db-writer-{id}")))
-            .await?;
+        let writer = options.clone().thread_name(|id| format!("db-writer-{id}")).connect().await?;
         let readers = pool(READERS)
             .connect_with(
                 options
@@ -82,8 +78,7 @@ impl Database {
         Ok(Self {
             path: path.into(),
             readers,
-            writer,
-            head: Arc::default(),
+            writer: Arc::new(Mutex::new(Writer::new(writer))),
             lock: Arc::new(Mutex::new(lock)),
         })
     }
@@ -118,16 +113,20 @@ impl Database {
     ///
     /// [`StoreError::Busy`] if another process holds the database for longer than five seconds.
     pub async fn write(&self) -> Result<Tx, StoreError> {
-        let turn = Arc::clone(&self.head).lock_owned().await;
-        Ok(Tx::write(self.writer.begin_with("BEGIN IMMEDIATE").await?, turn))
+        let mut turn = Turn::new(Arc::clone(&self.writer).lock_owned().await);
+        turn.begin().await?;
+        Ok(Tx::write(turn))
     }
 
     /// Waits for the writer to finish, merges the write-ahead log into the file, closes all connections and lets go of
     /// the file.
     pub async fn close(&self) {
-        let _turn = self.head.lock().await;
+        let mut writer = self.writer.lock().await;
         self.readers.close().await;
-        self.writer.close().await;
+        if let Err(error) = writer.close().await {
+            // Nothing is lost: the next start merges it.
+            tracing::warn!(error = %error, "the write-ahead log could not be merged into the database");
+        }
         self.lock.lock().await.take();
     }
 }

@@ -8,18 +8,22 @@ use sqlx::{Row as _, SqliteConnection};
 use crate::statements::statements;
 use crate::{StoreError, Tx};
 
+macro_rules! append {
+    () => {
+        "INSERT INTO ledger (seq, ts, actor_kind, actor_id, operation, subject_kind, subject_id, project_id, run_id,
+                             request_id, change, prev_hash, hash)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+                value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
+           FROM json_each($1)"
+    };
+}
+
+/// Two statements for the price of one: what costs is the way to the thread of the connection and back.
+const APPEND_AND_COMMIT: &str = concat!(append!(), "; COMMIT");
+
 statements! {
     HEAD = "SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1";
-    APPEND = "
-        INSERT INTO ledger (seq, ts, actor_kind, actor_id, operation, subject_kind, subject_id, project_id, run_id,
-                            request_id, change, prev_hash, hash)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    APPEND_MANY = "
-        INSERT INTO ledger (seq, ts, actor_kind, actor_id, operation, subject_kind, subject_id, project_id, run_id,
-                            request_id, change, prev_hash, hash)
-        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-               value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
-          FROM json_each($1)";
+    APPEND = append!();
     AFTER = "
         SELECT * FROM ledger
          WHERE seq > $1 AND ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3)
@@ -131,27 +135,23 @@ pub(crate) async fn head(conn: &mut SqliteConnection) -> Result<Head, StoreError
     }
 }
 
-/// Appends lines in one statement.
+/// Appends lines.
 pub(crate) async fn append(conn: &mut SqliteConnection, lines: &[Line]) -> Result<(), StoreError> {
-    if let [line] = lines {
-        sqlx::query(APPEND)
-            .bind(line.seq)
-            .bind(&line.ts)
-            .bind(&line.actor_kind)
-            .bind(&line.actor_id)
-            .bind(&line.operation)
-            .bind(&line.subject_kind)
-            .bind(&line.subject_id)
-            .bind(&line.project_id)
-            .bind(&line.run_id)
-            .bind(&line.request_id)
-            .bind(&line.change)
-            .bind(&line.prev_hash)
-            .bind(&line.hash)
-            .execute(conn)
-            .await?;
-        return Ok(());
-    }
+    sqlx::query(APPEND).bind(rows(lines)).execute(conn).await?;
+    Ok(())
+}
+
+/// Appends lines and commits the transaction; if they cannot be appended, it stays open.
+pub(crate) async fn append_and_commit(
+    conn: &mut SqliteConnection,
+    lines: &[Line],
+) -> Result<(), StoreError> {
+    sqlx::query(APPEND_AND_COMMIT).bind(rows(lines)).execute(conn).await?;
+    Ok(())
+}
+
+/// What [`APPEND`] takes.
+fn rows(lines: &[Line]) -> String {
     let rows: Vec<_> = lines
         .iter()
         .map(|line| {
@@ -172,8 +172,7 @@ pub(crate) async fn append(conn: &mut SqliteConnection, lines: &[Line]) -> Resul
             ])
         })
         .collect();
-    sqlx::query(APPEND_MANY).bind(serde_json::Value::from(rows).to_string()).execute(conn).await?;
-    Ok(())
+    serde_json::Value::from(rows).to_string()
 }
 
 fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {

@@ -23,6 +23,7 @@ mod runs;
 mod statements;
 mod tx;
 mod usage;
+mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
 pub use capabilities::Capabilities;

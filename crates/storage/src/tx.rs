@@ -6,8 +6,8 @@ use pilotdeck_domain::ledger::{Entry, Head, Line};
 use pilotdeck_domain::times::WireTime;
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
-use tokio::sync::OwnedMutexGuard;
 
+use crate::writer::Turn;
 use crate::{StoreError, ledger};
 
 /// A unit of work on the database. Dropped without [`Tx::commit`], it rolls back.
@@ -23,9 +23,7 @@ enum Inner {
 }
 
 struct Write {
-    inner: Transaction<'static, Sqlite>,
-    /// Where the chain stood before this transaction, as far as this process knows. The guard is the writer's turn.
-    known: OwnedMutexGuard<Option<Head>>,
+    turn: Turn,
     recorded: Vec<Recorded>,
 }
 
@@ -45,18 +43,19 @@ impl Tx {
         Self(Inner::Snapshot(transaction))
     }
 
-    pub(crate) fn write(
-        inner: Transaction<'static, Sqlite>,
-        known: OwnedMutexGuard<Option<Head>>,
-    ) -> Self {
-        Self(Inner::Write(Box::new(Write { inner, known, recorded: Vec::new() })))
+    /// A unit of work in the transaction that the writer began.
+    pub(crate) fn write(turn: Turn) -> Self {
+        Self(Inner::Write(Box::new(Write { turn, recorded: Vec::new() })))
     }
 
     pub(crate) fn conn(&mut self) -> &mut SqliteConnection {
         match &mut self.0 {
             Inner::Read(connection) => connection,
             Inner::Snapshot(transaction) => transaction,
-            Inner::Write(write) => &mut write.inner,
+            Inner::Write(write) => write
+                .turn
+                .conn()
+                .expect("closing waits for the turn, and a turn begins with a connection"),
         }
     }
 
@@ -88,24 +87,22 @@ impl Tx {
 impl Write {
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         // What is known is taken out: unless the commit succeeds, the next transaction asks the database.
-        let head = match self.known.take() {
+        let head = match self.turn.head.take() {
             Some(head) => head,
-            None => ledger::head(&mut self.inner).await?,
+            None => ledger::head(self.turn.conn()?).await?,
         };
-        let lines = self.seal(&head);
-        let lines = match ledger::append(&mut self.inner, &lines).await {
+        let mut lines = self.seal(&head);
+        let mut committed = self.turn.commit(&lines).await;
+        if let Err(StoreError::Engine(error)) = &committed
+            && is_taken(error)
+        {
             // Another process (the command line) wrote since: its lines come first.
-            Err(StoreError::Engine(error)) if is_taken(&error) => {
-                let head = ledger::head(&mut self.inner).await?;
-                let lines = self.seal(&head);
-                ledger::append(&mut self.inner, &lines).await?;
-                lines
-            }
-            appended => appended.map(|()| lines)?,
-        };
-        let Self { inner, mut known, .. } = *self;
-        inner.commit().await?;
-        *known = lines.last().map(Line::head);
+            let head = ledger::head(self.turn.conn()?).await?;
+            lines = self.seal(&head);
+            committed = self.turn.commit(&lines).await;
+        }
+        committed?;
+        self.turn.head = lines.last().map(Line::head);
         Ok(())
     }
 
@@ -126,3 +123,6 @@ impl Write {
 fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
+
+#[cfg(test)]
+mod tests;

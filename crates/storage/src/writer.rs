@@ -1,0 +1,100 @@
+//! The one connection that changes the database, and whose turn it is to use it.
+//!
+//! Transactions are begun and ended by hand: what the engine ended by itself (a full disk does that) or what was given
+//! up half-way is rolled back before the next one begins, whatever anyone believes about its state.
+
+use std::ops::{Deref, DerefMut};
+
+use pilotdeck_domain::ledger::{Head, Line};
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::runtime::Handle;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::{StoreError, ledger};
+
+/// The writing connection.
+pub(crate) struct Writer {
+    /// None once the database was closed.
+    conn: Option<SqliteConnection>,
+    /// Whether a transaction may be open.
+    is_open: bool,
+    /// The end of the ledger, as far as this process knows it.
+    pub(crate) head: Option<Head>,
+}
+
+impl Writer {
+    pub(crate) const fn new(conn: SqliteConnection) -> Self {
+        Self { conn: Some(conn), is_open: false, head: None }
+    }
+
+    pub(crate) fn conn(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        self.conn.as_mut().ok_or(StoreError::Engine(sqlx::Error::PoolClosed))
+    }
+
+    pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
+        self.roll_back().await;
+        self.is_open = true;
+        sqlx::query("BEGIN IMMEDIATE").execute(self.conn()?).await?;
+        Ok(())
+    }
+
+    /// Appends `lines` and makes the transaction durable.
+    pub(crate) async fn commit(&mut self, lines: &[Line]) -> Result<(), StoreError> {
+        ledger::append_and_commit(self.conn()?, lines).await?;
+        self.is_open = false;
+        Ok(())
+    }
+
+    async fn roll_back(&mut self) {
+        if self.is_open
+            && let Some(conn) = &mut self.conn
+        {
+            // It fails when the engine rolled back by itself, which is as good.
+            let _ = sqlx::query("ROLLBACK").execute(conn).await;
+        }
+        self.is_open = false;
+    }
+
+    /// Ends what is open and closes the connection for good.
+    pub(crate) async fn close(&mut self) -> Result<(), StoreError> {
+        self.roll_back().await;
+        match self.conn.take() {
+            Some(conn) => Ok(conn.close().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The right to use the writer. What is open when it is dropped is rolled back.
+pub(crate) struct Turn(Option<OwnedMutexGuard<Writer>>);
+
+impl Turn {
+    pub(crate) const fn new(guard: OwnedMutexGuard<Writer>) -> Self {
+        Self(Some(guard))
+    }
+}
+
+impl Deref for Turn {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        self.0.as_ref().expect("the guard leaves only when the turn is dropped")
+    }
+}
+
+impl DerefMut for Turn {
+    fn deref_mut(&mut self) -> &mut Writer {
+        self.0.as_mut().expect("the guard leaves only when the turn is dropped")
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Some(mut writer) = self.0.take().filter(|writer| writer.is_open) else { return };
+        // Other processes must not wait for our next transaction. Without a runtime there will be none: the process
+        // is ending, or `begin` does it.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { writer.roll_back().await });
+        }
+    }
+}
