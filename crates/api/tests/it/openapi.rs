@@ -43,6 +43,15 @@ async fn the_document_is_served_as_it_is_generated() {
 }
 
 #[test]
+fn the_committed_document_is_the_one_that_is_generated() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi/openapi.json");
+
+    let committed = std::fs::read_to_string(path).unwrap();
+
+    assert!(committed == pilotdeck_api::document_text(), "`just openapi` brings it up to date");
+}
+
+#[test]
 fn the_document_has_the_parts_that_openapi_3_1_asks_for() {
     let document = document();
 
