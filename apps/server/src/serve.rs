@@ -40,12 +40,11 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         ended = &mut running => Some(ended),
     };
     let stopping = async {
-        let ended = match ended {
-            Some(ended) => ended,
-            None => {
-                handle.stop(true).await;
-                running.await
-            }
+        let ended = if let Some(ended) = ended {
+            ended
+        } else {
+            handle.stop(true).await;
+            running.await
         };
         warning.abort();
         services.close().await;
