@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("pilotdeck: {error:#}");
+            eprintln!("pilotdeck: {}", line(&error));
             ExitCode::FAILURE
         }
     }
@@ -39,4 +39,31 @@ fn run(cli: Cli) -> Result<()> {
             }
         }
     })
+}
+
+/// An error and its causes in one line; what a text says already is not said again.
+fn line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        let text = cause.split_whitespace().collect::<Vec<_>>().join(" ");
+        if line.is_empty() {
+            line = text;
+        } else if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_that_says_nothing_twice() {
+        let error = anyhow::anyhow!("no room").context("full: no room").context("cannot\n write");
+
+        assert_eq!(line(&error), "cannot write: full: no room");
+    }
 }

@@ -160,7 +160,7 @@ impl Desk {
             let changes = sent.projects.get_mut(&project).unwrap();
             assert_eq!(answer["data"]["turn"], changes.attempted);
             changes.acknowledged = changes.attempted;
-            changes.version = answer["data"]["updatedAt"].as_str().unwrap().to_owned();
+            answer["data"]["updatedAt"].as_str().unwrap().clone_into(&mut changes.version);
         }
     }
 }
@@ -262,7 +262,7 @@ async fn compare(server: &Server, sent: &Mutex<Sent>, ledger: &Ledger, notes: &[
         }
         let mut sent = sent.lock().unwrap();
         let changes = sent.projects.get_mut(&id).unwrap();
-        changes.version = project["data"]["updatedAt"].as_str().unwrap().to_owned();
+        project["data"]["updatedAt"].as_str().unwrap().clone_into(&mut changes.version);
         (changes.acknowledged, changes.attempted) = (turn, turn);
         assert_eq!(ledger.count("project.updated", &id) as u64, turn, "changes of {id}");
     }
@@ -299,10 +299,10 @@ async fn what_was_acknowledged_survives_every_kill_exactly_once() {
             acknowledged: acknowledged.clone(),
         };
         let mut writers = Vec::new();
-        for turn in 0..WRITERS {
+        for (turn, project) in noted.iter().enumerate() {
             writers.push(tokio::spawn(desk().append_events()));
             writers.push(tokio::spawn(desk().record_usage()));
-            writers.push(tokio::spawn(desk().act(noted[turn].clone())));
+            writers.push(tokio::spawn(desk().act(project.clone())));
             writers.push(tokio::spawn(desk().change_project(format!("changed-{turn}"))));
         }
         let enough = rand::rng().random_range(1..MOST_WRITES);

@@ -15,6 +15,10 @@ use tokio::time::timeout;
 /// Long enough for a debug build on a busy machine; what takes longer has failed.
 const WITHIN: Duration = Duration::from_mins(1);
 
+/// A database of the older PilotDeck.
+pub(crate) const OLDER: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/storage/tests/fixtures/pilotdeck-v4.db");
+
 /// A call of the program in `folder`; its database is `pm.db` there unless the call says otherwise.
 pub(crate) fn pilotdeck(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pilotdeck"));
@@ -118,9 +122,8 @@ impl Server {
 
     /// The first printed line with `text`; waits for it.
     pub(crate) async fn line(&self, text: &str) -> String {
-        let find = |printed: &Printed| {
-            printed.lines.iter().find(|line| line.contains(text)).map(String::clone)
-        };
+        let find =
+            |printed: &Printed| printed.lines.iter().find(|line| line.contains(text)).cloned();
         let mut printed = self.printed.clone();
         let waited = printed.wait_for(|now| find(now).is_some() || now.closed == 2);
         let waited =
@@ -128,7 +131,7 @@ impl Server {
         match waited {
             Ok(now) if find(&now).is_some() => find(&now).expect("it was just found"),
             Ok(now) => panic!("the server ended without `{text}`: {:#?}", now.lines),
-            Err(_) => panic!("no line with `{text}`: {:#?}", self.lines()),
+            Err(error) => panic!("no line with `{text}`: {error}, {:#?}", self.lines()),
         }
     }
 

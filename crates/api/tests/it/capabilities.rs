@@ -20,7 +20,7 @@ async fn a_capability_needs_nothing_at_all() {
         "enabled": true, "meta": {},
         "createdAt": now, "updatedAt": now, "extra": [1],
     });
-    assert_eq!(answer.body, json!({ "success": true, "data": capability, "message": null }));
+    assert_eq!(answer.body, json!({ "success": true, "data": capability }));
     assert_eq!(app.data(&format!("{CAPABILITIES}/{id}")).await, capability);
 }
 

@@ -1,5 +1,8 @@
 //! What is true of every answer: headers, hosts and origins.
 
+use std::net::TcpListener;
+
+use pilotdeck_api::{Setup, SetupError};
 use pilotdeck_testkit::{Answer, Method, TestApp};
 use serde_json::json;
 
@@ -281,4 +284,38 @@ async fn a_server_without_listed_origins_shares_with_nobody() {
 
         assert_eq!(answer.header("access-control-allow-origin"), None, "{origin}");
     }
+}
+
+#[tokio::test]
+async fn a_listed_origin_may_be_written_with_capitals_and_a_slash() {
+    let app = TestApp::builder()
+        .with_setup(|setup| setup.allowed_origins = vec!["HTTPS://Console.example/".to_owned()])
+        .start()
+        .await;
+
+    let request = app.post("/api/projects/reorder").header("origin", "https://console.example");
+    let answer = request.json(&json!({ "ids": [] })).send().await;
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://console.example"));
+}
+
+#[tokio::test]
+async fn a_setup_that_makes_no_sense_keeps_the_server_from_starting() {
+    let app = TestApp::start().await;
+    let serve = |setup: Setup| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        pilotdeck_api::serve(listener, app.services.clone(), setup).map(drop).unwrap_err()
+    };
+    let with_origin = |origin: &str| {
+        let mut setup = Setup::default();
+        setup.allowed_origins.push(origin.to_owned());
+        serve(setup)
+    };
+
+    for origin in ["*", "deck.example", "https://deck.example/console", "null"] {
+        assert!(matches!(with_origin(origin), SetupError::Origin(named) if named == origin));
+    }
+    let short = Setup { cookie_secret: vec![1; 31], ..Setup::default() };
+    assert!(matches!(serve(short), SetupError::ShortSecret));
 }

@@ -23,10 +23,7 @@ async fn an_event_needs_nothing_at_all_and_its_time_is_the_servers() {
         "id": id, "ts": "2026-02-11T15:00:00.000000Z", "type": "note", "level": "info", "projectId": null,
         "runId": null, "agentId": null, "title": null, "message": null, "data": null,
     });
-    assert_eq!(
-        answer.body,
-        json!({ "success": true, "data": event, "id": id, "created": true, "message": null })
-    );
+    assert_eq!(answer.body, json!({ "success": true, "data": event, "id": id, "created": true }));
     assert_eq!(app.data(EVENTS).await, json!([event]));
 }
 

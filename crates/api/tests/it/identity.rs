@@ -195,7 +195,7 @@ async fn a_tampered_cookie_is_no_session_and_no_error() {
 
     for bad in [
         flipped,
-        cookie[..cookie.len() - 5].as_bytes().to_vec(),
+        cookie.as_bytes()[..cookie.len() - 5].to_vec(),
         b"pilotdeck_session=".to_vec(),
         b"pilotdeck_session=%ff%00".to_vec(),
         b"pilotdeck_session=\xff\xfe".to_vec(),

@@ -1,10 +1,12 @@
 //! The API as its clients see it: a real server, spoken to over HTTP.
 
 mod actions;
+mod addresses;
 mod adoption;
 mod capabilities;
 mod edge;
 mod events;
+mod fields;
 mod guard;
 mod identity;
 mod input;

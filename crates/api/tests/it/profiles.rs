@@ -20,7 +20,7 @@ async fn a_profile_needs_nothing_at_all() {
         "outputMode": "concise", "writebackPolicy": "minimal", "permissions": {}, "enabled": true, "meta": {},
         "createdAt": now, "updatedAt": now, "extra": [1],
     });
-    assert_eq!(answer.body, json!({ "success": true, "data": profile, "message": null }));
+    assert_eq!(answer.body, json!({ "success": true, "data": profile }));
     assert_eq!(app.data(&format!("{PROFILES}/{id}")).await, profile);
 }
 
