@@ -62,9 +62,9 @@ def sign_in():
 SESSION = sign_in()
 
 
-@schemathesis.auth(refresh_interval=None).skip_for(path="/api/auth/logout")
+@schemathesis.auth(refresh_interval=None).skip_for(path=["/api/auth/login", "/api/auth/logout"])
 class Session:
-    """A person's session for every request but signing out, which would end it."""
+    """A person's session for every request but signing in and out, which would end it."""
 
     def get(self, case, context):
         return SESSION

@@ -28,21 +28,41 @@ enum ActBody {}
 
 impl PartialSchema for ActBody {
     fn schema() -> RefOr<Schema> {
-        let reference =
-            json!({ "type": ["string", "number", "boolean", "null"], "maxLength": 255 });
-        let actors = json!({ "agentId": reference, "runId": reference });
-        let with = |fields: Value| {
-            let mut properties = actors.clone();
-            for (field, schema) in fields.as_object().into_iter().flatten() {
-                properties[field] = schema.clone();
-            }
-            properties
+        let nullable = |taken: Value| json!({ "anyOf": [{ "type": "null" }, taken] });
+        let reference = nullable(Reference::taken());
+        let of_actions = |required: &[&str], actions: Value| {
+            json!({
+                "type": "object", "required": required,
+                "properties": { "agentId": reference, "runId": reference, "actions": actions },
+            })
         };
-        let not_pending =
-            json!({ "not": { "type": "string", "pattern": "^\\s*pending_review\\s*$" } });
-        let not_null = json!({ "not": { "type": "null" } });
         let word = json!({ "type": ["string", "number", "boolean"], "pattern": "\\S" });
-        let text = json!({ "type": ["string", "number", "boolean", "null"] });
+        let pending = json!({ "type": "string", "pattern": "^\\s*pending_review\\s*$" });
+        let of_plugin =
+            json!({ "enum": ["update_status", "update_priority", "update_milestone", "add_note"] });
+        let proposal = |required: &[&str], fields: Value| {
+            let mut proposal = json!({
+                "type": "object", "required": required,
+                "properties": {
+                    "agentId": reference, "runId": reference, "projectId": reference, "proposedBy": reference,
+                    "idempotencyKey": reference, "id": nullable(ChosenEventId::taken()),
+                    "rationale": nullable(Text::taken()), "actions": { "type": "null" },
+                },
+            });
+            for (field, schema) in fields.as_object().into_iter().flatten() {
+                proposal["properties"][field] = schema.clone();
+            }
+            proposal
+        };
+        let is_proposal = json!({ "anyOf": [
+            { "required": ["status"], "properties": { "status": pending } },
+            { "required": ["type", "payload"], "properties": { "type": of_plugin } },
+        ] });
+        let mut named = of_actions(&["action"], json!({ "type": "null" }));
+        named["properties"]["action"] = json!({ "not": { "type": "null" } });
+        named["not"] = is_proposal.clone();
+        let mut typed = of_actions(&["type", "params"], json!({ "type": "null" }));
+        typed["not"] = is_proposal;
         schemas::schema(json!({
             "description": "Actions to do: a list, or a single one, or a proposal of one for a person to decide.",
             "anyOf": [
@@ -55,35 +75,12 @@ impl PartialSchema for ActBody {
                 "actions": [{ "id": "act-login-done", "type": "bump_progress", "params": { "delta": 10 } }],
             },
             schemas::LENIENT: { "anyOf": [
-                {
-                    "type": "object", "required": ["actions"],
-                    "properties": with(json!({
-                        "actions": { "type": "array", "minItems": 1, "maxItems": 10_000 },
-                    })),
-                },
-                {
-                    "type": "object", "required": ["action"],
-                    "properties": with(json!({
-                        "actions": { "type": "null" }, "action": not_null, "status": not_pending,
-                        "payload": { "type": "null" },
-                    })),
-                },
-                {
-                    "type": "object", "required": ["type", "params"],
-                    "properties": with(json!({
-                        "actions": { "type": "null" }, "status": not_pending, "payload": { "type": "null" },
-                    })),
-                },
-                {
-                    "type": "object", "required": ["status", "type"],
-                    "properties": with(json!({
-                        "actions": { "type": "null" }, "status": { "enum": ["pending_review"] }, "type": word,
-                        "id": {
-                            "anyOf": [{ "type": "null" }, ChosenEventId::taken()],
-                        },
-                        "projectId": reference, "proposedBy": reference, "idempotencyKey": reference, "rationale": text,
-                    })),
-                },
+                of_actions(&["actions"], json!({ "type": "array", "minItems": 1, "maxItems": 10_000 })),
+                named,
+                typed,
+                proposal(&["status", "type"], json!({ "status": pending, "type": word })),
+                proposal(&["status", "action"], json!({ "status": pending, "type": { "type": "null" }, "action": word })),
+                proposal(&["type", "payload"], json!({ "type": of_plugin })),
             ] },
         }))
     }
@@ -383,6 +380,7 @@ struct ActionFailedView {
     responses(
         (status = 200, description = "The outcome of each action; or the proposal, if it had been recorded before", body = ActAnswer),
         (status = 201, description = "The proposal is recorded; nothing else changed", body = ProposedAnswer),
+        (status = 409, description = "The id of the proposal is that of another event", body = crate::openapi::Failure),
     ),
     extensions(("x-permission" = json!("agents.write"))),
 )]

@@ -6,7 +6,7 @@ use actix_web::App;
 use serde_json::Value;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema};
 use utoipa::{OpenApi as _, ToSchema};
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -113,6 +113,8 @@ pub fn document() -> OpenApi {
     let (_, mut document) =
         App::new().into_utoipa_app().openapi(Api::openapi()).configure(routes).split_for_parts();
     add_credentials(&mut document);
+    let components = document.components.iter_mut();
+    components.flat_map(|components| components.schemas.values_mut()).for_each(describe);
     for item in document.paths.paths.values_mut() {
         let methods =
             [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
@@ -137,6 +139,19 @@ pub(crate) fn print(document: &OpenApi) -> String {
     let mut text = document.to_pretty_json().expect("the document is JSON");
     text.push('\n');
     text
+}
+
+/// Puts what is said of a field beside its schema, where readers look for it: of one that may be null, it comes inside.
+fn describe(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::Object(object)) = schema else { return };
+    for field in object.properties.values_mut() {
+        if let RefOr::T(Schema::OneOf(choice)) = field
+            && let Some(RefOr::Ref(reference)) = choice.items.first_mut()
+            && choice.description.is_none()
+        {
+            choice.description = Some(std::mem::take(&mut reference.description));
+        }
+    }
 }
 
 fn add_credentials(document: &mut OpenApi) {

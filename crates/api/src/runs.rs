@@ -14,8 +14,8 @@ use crate::envelope::{Json, data};
 use crate::error::ApiResult;
 use crate::extract::{Body, Caller, Id, Query};
 use crate::schemas::{
-    self, AgentName, ChosenId, Fields, FreeText, Items, ItemsOnly, Links, Moment, Reference,
-    StrictMoment, Text, Word, Yes,
+    self, ChosenId, Fields, FreeText, Items, ItemsOnly, Links, Moment, Reference, StrictMoment,
+    Text, Word, Yes,
 };
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -91,8 +91,6 @@ struct StartRunBody {
     project_id: Option<Reference>,
     /// The agent.
     agent_id: Option<Reference>,
-    /// In place of `agentId`.
-    agent: Option<AgentName>,
     /// The client's own session: without an `id`, a run of the same session and `source` is started once.
     session_id: Option<Reference>,
     /// What kind of client it is, such as `opencode`.
@@ -137,8 +135,6 @@ struct ChangeRunBody {
     project_id: Option<Reference>,
     /// The agent.
     agent_id: Option<Reference>,
-    /// In place of `agentId`.
-    agent: Option<AgentName>,
     /// The client's own session.
     session_id: Option<Reference>,
     /// What kind of client it is, such as `opencode`.
@@ -221,8 +217,8 @@ struct RunStartedAnswer {
     id: String,
     /// Whether this request started it.
     created: bool,
-    /// `run exists` when this request did not start it.
-    #[schema(nullable = false)]
+    /// `run exists` when this request did not start it, else null.
+    #[schema(required = true)]
     message: Option<String>,
 }
 

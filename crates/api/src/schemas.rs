@@ -136,10 +136,6 @@ kinds! {
     Reference = json!({ "type": "string", "maxLength": 255 }),
         json!({ "type": ["string", "number", "boolean"], "maxLength": 255 });
 
-    /// The name of an agent, at most 255 characters. What is no text, number or boolean counts as not given.
-    AgentName = json!({ "type": "string", "maxLength": 255 }),
-        json!({ "type": ["string", "number", "boolean", "object", "array"], "maxLength": 255 });
-
     /// A word. Anything else counts as not given.
     Word = json!({ "type": "string" }), anything();
 
@@ -213,7 +209,7 @@ kinds! {
         json!({ "anyOf": [
             { "type": ["boolean", "object", "array"] },
             { "type": "number", "maximum": i64::MAX },
-            { "type": "string", "not": { "pattern": "^\\s*\\+?[0-9]{19,}\\s*$" } },
+            { "type": "string", "not": { "pattern": "^\\s*\\+?0*[1-9][0-9]{19,}\\s*$" } },
         ] });
 
     /// A list of texts. One text is a list of one; numbers and booleans are taken for their text.

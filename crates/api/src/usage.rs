@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use actix_web::{get, post, web::Data};
 use pilotdeck_domain::InvalidInput;
-use pilotdeck_services::Services;
 use pilotdeck_services::usage::{StoredUsage, UsageFilter};
+use pilotdeck_services::{MAX_ITEMS, Services};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
@@ -296,6 +296,10 @@ async fn record_usage(services: Data<Services>, caller: Caller, mut body: Body) 
             (vec![Value::Object(body.0)], true)
         }
     };
+    // Counted here, too: the service sees only those that are objects.
+    if records.len() > MAX_ITEMS {
+        return Err(ApiError::invalid("records", "records must have at most 10000 items"));
+    }
     let objects: Vec<Option<Map<String, Value>>> =
         records.iter().map(|record| record.as_object().cloned()).collect();
     let mut outcomes =
