@@ -10,7 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::envelope::{Json, data};
 use crate::error::ApiResult;
 use crate::extract::{Body, Caller, Query};
-use crate::schemas::{self, ChosenEventId, Reference, Text, Yes};
+use crate::schemas::{ChosenEventId, QueryNumber, QueryTime, Reference, Text, Yes};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_events).service(append_event);
@@ -136,11 +136,9 @@ struct ListEventsQuery {
     /// Only events of exactly this type.
     r#type: Option<String>,
     /// Only events from this time on.
-    #[param(schema_with = schemas::query_time)]
-    since: Option<String>,
+    since: Option<QueryTime>,
     /// At most this many, 1 to 2000; 200 when absent.
-    #[param(schema_with = schemas::query_number)]
-    limit: Option<i64>,
+    limit: Option<QueryNumber>,
 }
 
 /// Lists the newest events, oldest first.

@@ -13,7 +13,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::envelope::{Json, Object, data};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Caller, Query};
-use crate::schemas::{self, Yes};
+use crate::schemas::{QueryNumber, QueryPlace, Yes};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_ledger);
@@ -88,8 +88,7 @@ struct LedgerAnswer {
 #[expect(dead_code, reason = "read from the query string by name")]
 struct ListLedgerQuery {
     /// Only lines after this place, the first ones of them; without it the newest lines.
-    #[param(schema_with = schemas::query_place)]
-    since: Option<i64>,
+    since: Option<QueryPlace>,
     /// Only lines of this project.
     project_id: Option<String>,
     /// Only lines about this thing.
@@ -97,8 +96,7 @@ struct ListLedgerQuery {
     /// Only lines of this operation, such as `project.updated`.
     operation: Option<String>,
     /// At most this many, 1 to 2000; 200 when absent.
-    #[param(schema_with = schemas::query_number)]
-    limit: Option<i64>,
+    limit: Option<QueryNumber>,
 }
 
 /// Lists lines of the ledger, oldest first.

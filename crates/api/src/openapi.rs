@@ -14,7 +14,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::error::ErrorCode;
 use crate::guard::permission;
 use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
-use crate::schemas::No;
+use crate::schemas::{No, QueryFlag, QueryNumber, QueryPlace, QueryTime};
 use crate::sessions::COOKIE;
 use crate::{
     actions, capabilities, events, identity, insights, ledger, operations, profiles, projects,
@@ -89,7 +89,7 @@ pub(crate) struct FieldFailure {
             text.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    components(schemas(Failure)),
+    components(schemas(Failure, QueryFlag, QueryNumber, QueryPlace, QueryTime)),
     tags(
         (name = "operations", description = "Health, meta and this document"),
         (name = "auth", description = "Signing in and out"),
@@ -175,6 +175,17 @@ fn add_credentials(document: &mut OpenApi) {
 fn complete(operation: &mut Operation) {
     let permission = permission(operation).unwrap_or(Permission::Administer);
     operation.security = Some(credentials(permission));
+    // A body that may be left out is still an object where there is one.
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        for content in body.content.values_mut() {
+            if let RefOr::T(content) = content
+                && let Some(RefOr::T(Schema::OneOf(choice))) = &content.schema
+                && let Some(RefOr::Ref(reference)) = choice.items.first()
+            {
+                content.schema = Some(RefOr::Ref(reference.clone()));
+            }
+        }
+    }
     let takes_body = operation.request_body.is_some();
     let takes_parameters =
         operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());

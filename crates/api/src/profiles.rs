@@ -12,7 +12,7 @@ use crate::envelope::{Json, Object, data};
 use crate::error::ApiResult;
 use crate::extract::{Body, Caller, Id, Query};
 use crate::projects::MessageAnswer;
-use crate::schemas::{self, ChosenId, Enabled, Fields, FreeText, Items, Moment, Text, Yes};
+use crate::schemas::{ChosenId, Enabled, Fields, FreeText, Items, Moment, QueryFlag, Text, Yes};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
@@ -172,8 +172,7 @@ struct ProfilesAnswer {
 #[expect(dead_code, reason = "read from the query string by name")]
 struct ListProfilesQuery {
     /// Only those that are in use, or are not.
-    #[param(schema_with = schemas::query_flag)]
-    enabled: Option<bool>,
+    enabled: Option<QueryFlag>,
 }
 
 /// Lists profiles, the last changed first.

@@ -12,7 +12,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::events::EventView;
 use crate::extract::{Caller, Id, OptionalBody, Query};
 use crate::projects::ProjectView;
-use crate::schemas::{self, Yes};
+use crate::schemas::{QueryFlag, QueryNumber, Yes};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_proposals).service(accept_proposal).service(reject_proposal);
@@ -95,11 +95,9 @@ struct ListProposalsQuery {
     /// Only proposals about this project.
     project_id: Option<String>,
     /// true: only those that wait for a decision; false: only decided ones.
-    #[param(schema_with = schemas::query_flag)]
-    pending: Option<bool>,
+    pending: Option<QueryFlag>,
     /// At most this many, 1 to 500; 50 when absent.
-    #[param(schema_with = schemas::query_number)]
-    limit: Option<i64>,
+    limit: Option<QueryNumber>,
 }
 
 /// Lists the newest proposals with what became of them, newest first.

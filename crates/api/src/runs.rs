@@ -14,8 +14,8 @@ use crate::envelope::{Json, data};
 use crate::error::ApiResult;
 use crate::extract::{Body, Caller, Id, Query};
 use crate::schemas::{
-    self, ChosenId, Fields, FreeText, Items, ItemsOnly, Links, Moment, Reference, StrictMoment,
-    Text, Word, Yes,
+    self, ChosenId, Fields, FreeText, Items, ItemsOnly, Links, Moment, QueryNumber, Reference,
+    StrictMoment, Text, Word, Yes,
 };
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -250,11 +250,9 @@ struct ListRunsQuery {
     /// Only runs in exactly this status.
     status: Option<String>,
     /// The page's size, 1 to 500; 50 when absent.
-    #[param(schema_with = schemas::query_number)]
-    limit: Option<i64>,
+    limit: Option<QueryNumber>,
     /// How many to skip.
-    #[param(schema_with = schemas::query_number)]
-    offset: Option<i64>,
+    offset: Option<QueryNumber>,
 }
 
 /// Lists runs, newest first.

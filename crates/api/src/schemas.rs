@@ -198,7 +198,7 @@ kinds! {
     /// Money: a `total`, and whatever else the client sent with it.
     Money = json!({
             "type": "object", "required": ["total"],
-            "properties": { "total": { "type": "number", "minimum": 0 } },
+            "properties": { "total": { "type": "number", "minimum": 0, "description": "The amount." } },
             "additionalProperties": true,
         }),
         anything();
@@ -235,6 +235,23 @@ kinds! {
     /// An object with any fields; anything else is an empty one, or passed over by a change.
     Fields = json!({ "type": "object", "additionalProperties": true }), anything();
 
+    /// A time in the query string; an empty one is not given.
+    QueryTime = json!({ "type": "string", "format": "date-time", "examples": ["2026-02-11T15:00:00Z"] }),
+        json!({ "anyOf": times() });
+
+    /// A number in the query string. What is no integer means the default, what is out of bounds the nearest bound.
+    QueryNumber = json!({ "type": "integer", "minimum": 0 }), scalar();
+
+    /// The place of a ledger line; an empty one is not given.
+    QueryPlace = json!({ "type": "integer", "format": "int64", "minimum": 0 }),
+        json!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": i64::MAX },
+            { "type": "string", "maxLength": 0 },
+        ] });
+
+    /// A claim in the query string: 1, true, yes, on, or 0, false, no, off. Anything else is passed over.
+    QueryFlag = json!({ "type": "boolean" }), scalar();
+
     /// Whether it is in use. The usual words are taken; anything else means yes.
     Enabled = json!({ "type": "boolean" }), anything();
 }
@@ -260,32 +277,3 @@ impl PartialSchema for No {
 }
 
 impl ToSchema for No {}
-
-/// A time in the query string; an empty one is not given.
-pub(crate) fn query_time() -> RefOr<Schema> {
-    schema(json!({
-        "type": "string", "format": "date-time", "examples": ["2026-02-11T15:00:00Z"],
-        LENIENT: { "anyOf": times() },
-    }))
-}
-
-/// A number in the query string: what is no integer means the default, what is out of bounds the nearest bound.
-pub(crate) fn query_number() -> RefOr<Schema> {
-    schema(json!({ "type": "integer", "minimum": 0, LENIENT: scalar() }))
-}
-
-/// The place of a ledger line; an empty one is not given.
-pub(crate) fn query_place() -> RefOr<Schema> {
-    schema(json!({
-        "type": "integer", "format": "int64", "minimum": 0,
-        LENIENT: { "anyOf": [
-            { "type": "integer", "minimum": 0, "maximum": i64::MAX },
-            { "type": "string", "maxLength": 0 },
-        ] },
-    }))
-}
-
-/// A claim in the query string: 1, true, yes, on, or 0, false, no, off; anything else is passed over.
-pub(crate) fn query_flag() -> RefOr<Schema> {
-    schema(json!({ "type": "boolean", LENIENT: scalar() }))
-}

@@ -14,7 +14,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::envelope::{Json, Object, data};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Body, Caller, Query};
-use crate::schemas::{self, Amount, ChosenId, Count, Fields, Moment, No, Reference, Text, Yes};
+use crate::schemas::{
+    self, Amount, ChosenId, Count, Fields, Moment, No, QueryNumber, QueryTime, Reference, Text, Yes,
+};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_usage).service(record_usage);
@@ -248,11 +250,9 @@ pub(crate) struct UsageQuery {
     /// Only usage that this kind of client reported.
     source: Option<String>,
     /// Only usage from this time on.
-    #[param(schema_with = schemas::query_time)]
-    since: Option<String>,
+    since: Option<QueryTime>,
     /// Only usage until this time; a date means its first moment.
-    #[param(schema_with = schemas::query_time)]
-    until: Option<String>,
+    until: Option<QueryTime>,
 }
 
 /// How many records to list.
@@ -261,8 +261,7 @@ pub(crate) struct UsageQuery {
 #[expect(dead_code, reason = "read from the query string by name")]
 struct UsageLimitQuery {
     /// At most this many, 1 to 5000; 200 when absent.
-    #[param(schema_with = schemas::query_number)]
-    limit: Option<i64>,
+    limit: Option<QueryNumber>,
 }
 
 /// Lists the newest usage records, newest first.
