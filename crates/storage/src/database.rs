@@ -17,6 +17,7 @@ use crate::{StoreError, Tx};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that read; each costs a thread and its page cache.
 const READERS: u32 = 4;
+const EXAMINE: &str = "PRAGMA integrity_check(1)";
 
 /// What a commit promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,6 +117,17 @@ impl Database {
         let mut turn = Turn::new(Arc::clone(&self.writer).lock_owned().await);
         turn.begin().await?;
         Ok(Tx::write(turn))
+    }
+
+    /// What is wrong with the file itself, if anything: the first thing that SQLite's own examination finds. It reads
+    /// the whole file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be examined, which is no good sign either.
+    pub async fn damage(&self) -> Result<Option<String>, StoreError> {
+        let found: String = sqlx::query_scalar(EXAMINE).fetch_one(&self.readers).await?;
+        Ok((found != "ok").then_some(found))
     }
 
     /// Waits for the writer to finish, merges the write-ahead log into the file, closes all connections and lets go of
