@@ -102,6 +102,11 @@ CREATE INDEX usage_by_run ON token_usage_records (run_id);
 CREATE INDEX usage_by_agent ON token_usage_records (agent_id, ts);
 CREATE INDEX usage_by_workspace ON token_usage_records (workspace, ts);
 CREATE INDEX usage_by_source ON token_usage_records (source, ts);
+-- Statistics add up all records: these hold what they need, in the order of their groups.
+CREATE INDEX usage_by_day ON token_usage_records
+    (substr(ts, 1, 10), project_id, ts, agent_id, workspace, source, prompt_tokens, completion_tokens, total_tokens, cost);
+CREATE INDEX usage_by_kind ON token_usage_records
+    (agent_id, workspace, model, ts, project_id, source, prompt_tokens, completion_tokens, total_tokens, cost);
 
 CREATE TRIGGER agent_events_are_never_updated BEFORE UPDATE ON agent_events
 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;

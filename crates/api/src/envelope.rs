@@ -97,7 +97,7 @@ impl Object {
     /// The answer to a request that creates once: 201 the first time, 200 and `repeated` from then on.
     pub(crate) fn created(self, created: bool, repeated: &str) -> HttpResponse {
         if created {
-            self.with("message", &None::<&str>).respond(StatusCode::CREATED)
+            self.respond(StatusCode::CREATED)
         } else {
             self.with("message", &repeated).ok()
         }

@@ -174,10 +174,12 @@ async fn list_runs(services: Data<Services>, caller: Caller, query: Query) -> Ap
 #[post("/api/agent/runs")]
 async fn start_run(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
     let started = services.runs.start(&caller, body.0).await?;
-    Ok(data(&Json::document(&started.run))
+    let answer = data(&Json::document(&started.run))
         .with("id", &started.id)
-        .with("created", &started.created)
-        .created(started.created, "run exists"))
+        .with("created", &started.created);
+    // Clients of the older server read a `message` here, null on a new run.
+    let answer = if started.created { answer.with("message", &None::<&str>) } else { answer };
+    Ok(answer.created(started.created, "run exists"))
 }
 
 /// Reads a run, by its id or by its client's session.

@@ -125,6 +125,7 @@ impl Actions {
         }
         let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
+        let context = &in_run(&mut tx, context).await?;
         let mut results = Vec::with_capacity(items.len());
         for item in items {
             results.push(match item {
@@ -144,6 +145,17 @@ impl Actions {
         }
         Ok(outcome)
     }
+}
+
+/// Clients may know only their session: then the run is the session's.
+async fn in_run(tx: &mut Tx, context: &ActionContext) -> Result<ActionContext, StoreError> {
+    let mut context = context.clone();
+    if let Some(reference) = &context.run_id
+        && let Some(run) = tx.runs().resolve(reference).await?
+    {
+        context.run_id = Some(run.id);
+    }
+    Ok(context)
 }
 
 /// Does one action: what is wrong with it is an outcome, what is wrong with the database is an error.

@@ -61,8 +61,10 @@ impl Ledger {
 pub async fn verify(mut tx: Tx, mut progress: impl FnMut(i64, i64)) -> Result<Verdict, Error> {
     let last = tx.ledger().head().await?.seq;
     let mut head = Head::default();
+    // No line is left of the first one's place, unless someone put it there.
+    let mut since = i64::MIN;
     loop {
-        let filter = LedgerFilter { since: Some(head.seq), limit: PAGE, ..LedgerFilter::default() };
+        let filter = LedgerFilter { since: Some(since), limit: PAGE, ..LedgerFilter::default() };
         let lines = tx.ledger().list(&filter).await?;
         if lines.is_empty() {
             return Ok(Verdict::Holds(head));
@@ -73,6 +75,7 @@ pub async fn verify(mut tx: Tx, mut progress: impl FnMut(i64, i64)) -> Result<Ve
             }
             head = line.head();
         }
+        since = head.seq;
         progress(head.seq, last);
     }
 }

@@ -106,7 +106,9 @@ pub(crate) async fn ingest(
     let Some(record) = run.usage(now) else { return Ok(()) };
     let id = record.id().as_str();
     let Some(stored) = tx.usage().find(id).await? else {
-        if tx.usage().is_itemized(run.id().as_str()).await? {
+        let session = run.document().get("sessionId").and_then(Value::as_str);
+        let session = session.filter(|session| !session.trim().is_empty());
+        if tx.usage().is_itemized(run.id().as_str(), session).await? {
             return Ok(());
         }
         for stored in tx.usage().append_many(std::slice::from_ref(&record)).await? {

@@ -7,6 +7,41 @@ use crate::statements::statements;
 use crate::usage::UsageFilter;
 use crate::{StoreError, Tx};
 
+/// The counters of records. Tokens are added up in two halves: the sum of many 64-bit counts does not fit into one.
+macro_rules! sums {
+    () => {
+        " count(*) AS records,
+          sum(prompt_tokens >> 32) AS prompt_high, sum(prompt_tokens & 0xffffffff) AS prompt_low,
+          sum(completion_tokens >> 32) AS completion_high, sum(completion_tokens & 0xffffffff) AS completion_low,
+          sum(total_tokens >> 32) AS total_high, sum(total_tokens & 0xffffffff) AS total_low,
+          total(cost) AS cost, max(ts) AS newest"
+    };
+}
+
+/// The same counters, of groups that have them.
+macro_rules! sums_of_sums {
+    () => {
+        " sum(records) AS records, sum(prompt_high) AS prompt_high, sum(prompt_low) AS prompt_low,
+          sum(completion_high) AS completion_high, sum(completion_low) AS completion_low,
+          sum(total_high) AS total_high, sum(total_low) AS total_low, total(cost) AS cost, max(newest) AS newest"
+    };
+}
+
+/// What a [`UsageFilter`] lets through.
+macro_rules! that_match {
+    () => {
+        "($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR workspace = $3)
+         AND ($4 IS NULL OR source = $4) AND ts >= $5 AND ($6 IS NULL OR ts <= $6)"
+    };
+}
+
+/// What a benchmark compares the server with.
+pub mod bench {
+    /// The statement that adds up usage, with a parameter for each field of [`UsageFilter`](crate::UsageFilter), in
+    /// their order: null lets everything through, but `since` is an empty text then.
+    pub const TOKEN_STATS_SQL: &str = super::TOKENS;
+}
+
 statements! {
     COUNTS = "SELECT status, priority, category, count(*) AS projects FROM projects GROUP BY status, priority, category";
     MONEY = "
@@ -30,39 +65,28 @@ statements! {
          UNION ALL
         SELECT 'revenue', payload_json ->> '$.revenue.total'
           FROM projects WHERE json_type(payload_json, '$.revenue.total') = 'text'";
-    // Tokens are added up in two halves: the sum of many 64-bit counts does not fit into one. Equal totals keep the
-    // order in which a reader from the newest record on meets them.
-    TOKENS = "
-        WITH records AS MATERIALIZED (
-            SELECT ts, project_id, agent_id, workspace, model, prompt_tokens, completion_tokens, total_tokens, cost
-              FROM token_usage_records
-             WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2)
-               AND ($3 IS NULL OR workspace = $3) AND ($4 IS NULL OR source = $4)
-               AND ts >= $5 AND ($6 IS NULL OR ts <= $6)),
-        groups (dimension, name, ts, prompt_tokens, completion_tokens, total_tokens, cost) AS (
-            SELECT 0, '', ts, prompt_tokens, completion_tokens, total_tokens, cost FROM records
-             UNION ALL
-            SELECT 1, iif(ts = '', 'unknown', substr(ts, 1, 10)), ts, prompt_tokens, completion_tokens, total_tokens,
-                   cost FROM records
-             UNION ALL
-            SELECT 2, coalesce(nullif(project_id, ''), 'unassigned'), ts, prompt_tokens, completion_tokens,
-                   total_tokens, cost FROM records
-             UNION ALL
-            SELECT 3, coalesce(nullif(agent_id, ''), 'unassigned'), ts, prompt_tokens, completion_tokens,
-                   total_tokens, cost FROM records
-             UNION ALL
-            SELECT 4, coalesce(nullif(workspace, ''), 'unknown'), ts, prompt_tokens, completion_tokens, total_tokens,
-                   cost FROM records
-             UNION ALL
-            SELECT 5, coalesce(nullif(model, ''), 'unknown'), ts, prompt_tokens, completion_tokens, total_tokens,
-                   cost FROM records)
-        SELECT dimension, name, count(*) AS records,
-               sum(prompt_tokens >> 32) AS prompt_high, sum(prompt_tokens & 0xffffffff) AS prompt_low,
-               sum(completion_tokens >> 32) AS completion_high, sum(completion_tokens & 0xffffffff) AS completion_low,
-               sum(total_tokens >> 32) AS total_high, sum(total_tokens & 0xffffffff) AS total_low,
-               total(cost) AS cost, max(ts) AS newest
-          FROM groups
-         GROUP BY dimension, name";
+    // Two covering indexes hold the records in the order of their groups, so that nothing large is sorted; the other
+    // groups are groups of these. The newest time says which of two equal totals a reader of the list meets first.
+    TOKENS = concat!(
+        "WITH by_time AS MATERIALIZED (
+            SELECT substr(ts, 1, 10) AS day, project_id,", sums!(), "
+              FROM token_usage_records INDEXED BY usage_by_day WHERE ", that_match!(), "
+             GROUP BY substr(ts, 1, 10), project_id),
+        by_kind AS MATERIALIZED (
+            SELECT agent_id, workspace, model,", sums!(), "
+              FROM token_usage_records INDEXED BY usage_by_kind WHERE ", that_match!(), "
+             GROUP BY agent_id, workspace, model)
+        SELECT 0 AS dimension, '' AS name,", sums_of_sums!(), " FROM by_kind HAVING count(*) > 0
+         UNION ALL
+        SELECT 1, iif(day = '', 'unknown', day),", sums_of_sums!(), " FROM by_time GROUP BY 2
+         UNION ALL
+        SELECT 2, coalesce(nullif(project_id, ''), 'unassigned'),", sums_of_sums!(), " FROM by_time GROUP BY 2
+         UNION ALL
+        SELECT 3, coalesce(nullif(agent_id, ''), 'unassigned'),", sums_of_sums!(), " FROM by_kind GROUP BY 2
+         UNION ALL
+        SELECT 4, coalesce(nullif(workspace, ''), 'unknown'),", sums_of_sums!(), " FROM by_kind GROUP BY 2
+         UNION ALL
+        SELECT 5, coalesce(nullif(model, ''), 'unknown'),", sums_of_sums!(), " FROM by_kind GROUP BY 2");
 }
 
 /// How many projects share a status, a priority and a category.

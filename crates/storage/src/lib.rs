@@ -32,7 +32,7 @@ pub use document::Document;
 pub use error::StoreError;
 pub use events::{EventFilter, Events, StoredProposal};
 pub use identity::{Account, Identity};
-pub use insights::{Dimension, Insights, Money, ProjectCount, TokenSum};
+pub use insights::{Dimension, Insights, Money, ProjectCount, TokenSum, bench};
 pub use ledger::{Ledger, LedgerFilter};
 pub use meta::Collection;
 pub use open::{LocalTime, OpenError, OpenOptions, Opened, join, open};

@@ -39,8 +39,8 @@ statements! {
             ON CONFLICT (id) DO NOTHING";
     SAVE = "
         UPDATE agent_runs
-           SET project_id = $3, agent_id = $4, status = $5, updated_at = $6, started_at = $7, finished_at = $8,
-               payload_json = $9
+           SET project_id = $3, agent_id = $4, status = $5, created_at = $6, updated_at = $7, started_at = $8,
+               finished_at = $9, payload_json = $10
          WHERE id = $1 AND updated_at IS $2";
     DETACH = "
         UPDATE agent_runs
@@ -218,6 +218,7 @@ impl Runs<'_> {
             .bind(run.project_id())
             .bind(run.agent_id())
             .bind(run.status())
+            .bind(run.created_at().as_str())
             .bind(run.updated_at().as_str())
             .bind(run.started_at().as_str())
             .bind(run.finished_at().map(WireTime::as_str))

@@ -13,7 +13,9 @@ use crate::{StoreError, Tx};
 
 statements! {
     FIND = "SELECT payload_json FROM token_usage_records WHERE id = $1";
-    IS_ITEMIZED = "SELECT EXISTS (SELECT 1 FROM token_usage_records WHERE run_id = $1)";
+    IS_ITEMIZED = "
+        SELECT EXISTS (SELECT 1 FROM token_usage_records WHERE run_id IN ($1, $2))
+            OR EXISTS (SELECT 1 FROM token_usage_records WHERE session_id = $2 AND coalesce(run_id, '') = '')";
     FIND_MANY = "
         SELECT u.id, u.payload_json
           FROM json_each($1) wanted CROSS JOIN token_usage_records u ON u.id = wanted.value";
@@ -106,13 +108,21 @@ impl Usage<'_> {
         Ok(found.map(Document::stored))
     }
 
-    /// Whether any record names this run.
+    /// Whether any record names this run, or its client's session in place of a run.
     ///
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn is_itemized(&mut self, run_id: &str) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar(IS_ITEMIZED).bind(run_id).fetch_one(self.0.conn()).await?)
+    pub async fn is_itemized(
+        &mut self,
+        run_id: &str,
+        session_id: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(IS_ITEMIZED)
+            .bind(run_id)
+            .bind(session_id)
+            .fetch_one(self.0.conn())
+            .await?)
     }
 
     /// Stores each of `records` whose id is free, in one statement; the first of several with one id wins. The

@@ -75,7 +75,7 @@ impl Actions {
     ///
     /// # Errors
     ///
-    /// [`Error::Denied`], [`Error::Store`].
+    /// [`Error::Taken`] if its id is that of an event which records no proposal; [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn propose(
         &self,
@@ -94,6 +94,9 @@ impl Actions {
         let event = proposal.event(proposal.project_id.as_deref().or(of_run), run_id, now);
         let id = event.id().to_string();
         if let Some(event) = tx.events().find(&id).await? {
+            if !is_proposal(&event.fields()?) {
+                return Err(Error::Taken { kind: Kind::Proposal, id });
+            }
             return Ok(RecordedProposal { id, event, created: false });
         }
         let event = append(&mut tx, &author, now, Operation::ProposalRecorded, &event).await?;
@@ -202,11 +205,15 @@ enum Undecided {
     Done(Decision),
 }
 
+fn is_proposal(event: &Map<String, Value>) -> bool {
+    let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
+    kind.starts_with("proposal.") && kind != "proposal.rejected"
+}
+
 async fn undecided(tx: &mut Tx, id: &str, wanted: Verdict) -> Result<Undecided, Error> {
     let missing = || Error::not_found(Kind::Proposal, id);
     let proposal = tx.events().find(id).await?.ok_or_else(missing)?.fields()?;
-    let kind = proposal.get("type").and_then(Value::as_str).unwrap_or_default();
-    if !kind.starts_with("proposal.") || kind == "proposal.rejected" {
+    if !is_proposal(&proposal) {
         return Err(missing());
     }
     let Some(event) = tx.events().find(&decision_event_id(id)).await? else {

@@ -1,0 +1,10 @@
+//! What the services promise whatever happens at the same time.
+
+mod actions;
+mod identity;
+mod ledger;
+mod projects;
+mod proposals;
+mod runs;
+mod usage;
+mod world;
