@@ -1,5 +1,7 @@
 //! The `pilotdeck` binary: settings, the server, and the commands that work on its database.
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Parser as _;
 
@@ -12,8 +14,17 @@ mod settings;
 
 use settings::{Cli, Command, LedgerCommand, UserCommand};
 
-fn main() -> Result<()> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pilotdeck: {}", line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
@@ -28,4 +39,31 @@ fn main() -> Result<()> {
             }
         }
     })
+}
+
+/// An error and its causes in one line; what a text says already is not said again.
+fn line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        let text = cause.split_whitespace().collect::<Vec<_>>().join(" ");
+        if line.is_empty() {
+            line = text;
+        } else if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_that_says_nothing_twice() {
+        let error = anyhow::anyhow!("no room").context("full: no room").context("cannot\n write");
+
+        assert_eq!(line(&error), "cannot write: full: no room");
+    }
 }

@@ -1,9 +1,9 @@
 //! The secret that signs session cookies: kept beside the database, so that a restart signs nobody out, and not in it,
 //! so that a copy of the database is no key.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -27,15 +27,19 @@ pub(crate) fn beside(database: &Path) -> Result<Vec<u8>> {
     }
     let mut secret = vec![0_u8; BYTES];
     rand::rng().fill_bytes(&mut secret);
-    let cannot = || format!("{} cannot be written", path.display());
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(cannot)?;
-    file.write_all(&secret).and_then(|()| file.sync_all()).with_context(cannot)?;
+    write(&path, &secret).with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(secret)
+}
+
+/// Writes a whole file or none: one that ends early would keep the next start from being one.
+fn write(path: &Path, secret: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_added_extension("new");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(secret)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)
 }
 
 fn path(database: &Path) -> PathBuf {
@@ -46,8 +50,6 @@ fn path(database: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -60,6 +62,19 @@ mod tests {
 
         assert_eq!(first, second);
         assert_eq!(fs::metadata(path(&database)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_secret_whose_writing_was_cut_short_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("pm.db");
+        let unfinished = path(&database).with_added_extension("new");
+        fs::write(&unfinished, "cut sh").unwrap();
+
+        assert_eq!(beside(&database).unwrap().len(), BYTES);
+
+        assert_eq!(fs::metadata(path(&database)).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!unfinished.exists());
     }
 
     #[test]

@@ -1,33 +1,30 @@
 //! Serving: open the database, look at the exposure, listen, and stop in order.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use pilotdeck_api::{Server, Setup};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_services::Services;
+use pilotdeck_services::identity::{DEFAULT_PASSWORD, DEFAULT_USERNAME};
 use pilotdeck_storage::{Opened, machine_time_zone};
 use secrecy::ExposeSecret as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exposure::{self, Facts};
 use crate::settings::{ServeArgs, Settings};
 use crate::{logging, secret};
-
-/// The least bytes of a secret that is set by hand.
-const MIN_SECRET_BYTES: usize = 32;
 
 /// Serves until the process is told to stop.
 pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     logging::init()?;
     let settings = Settings::read(&args)?;
     // Before anything takes time: a signal from now on stops in order.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut signals = Signals::listen()?;
 
-    let services = open(&settings).await?;
-    let served = listen(&settings, &services).await;
-    let server = match served {
+    let (services, database) = signals.unless_hurried(open(&settings)).await??;
+    let server = match listen(&settings, &services, &database).await {
         Ok(server) => server,
         Err(error) => {
             services.close().await;
@@ -35,27 +32,78 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         }
     };
     let handle = server.handle();
-    let running = tokio::spawn(server);
+    let mut running = tokio::spawn(server);
     let warning = tokio::spawn(warn_of_default_password(services.clone()));
 
-    let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let ended = tokio::select! {
+        () = signals.asked() => None,
+        ended = &mut running => Some(ended),
     };
-    tracing::info!("{name}: finishing what was accepted, then stopping; once more to stop at once");
-    tokio::select! {
-        () = handle.stop(true) => {}
-        _ = terminate.recv() => bail!("stopped at once"),
-        _ = interrupt.recv() => bail!("stopped at once"),
-    }
-    warning.abort();
-    running.await?.context("the server failed")?;
-    services.close().await;
+    let stopping = async {
+        let ended = if let Some(ended) = ended {
+            ended
+        } else {
+            handle.stop(true).await;
+            running.await
+        };
+        warning.abort();
+        services.close().await;
+        ended?.context("the server failed")
+    };
+    signals.unless_hurried(stopping).await??;
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn open(settings: &Settings) -> Result<Services> {
+/// The signals that end the process: the first asks it to stop in order, one more to stop at once.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    is_asked: bool,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            is_asked: false,
+        })
+    }
+
+    /// Waits until the process is asked to stop, if it was not yet.
+    async fn asked(&mut self) {
+        if !self.is_asked {
+            let name = self.next().await;
+            self.is_asked = true;
+            tracing::info!(
+                "{name}: finishing what was begun, then stopping; once more to stop at once"
+            );
+        }
+    }
+
+    /// Does `work` to its end, also when the process is asked to stop, unless it is asked once more.
+    async fn unless_hurried<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        let hurried = async {
+            self.asked().await;
+            self.next().await;
+        };
+        tokio::select! {
+            done = work => Ok(done),
+            () = hurried => bail!("stopped at once"),
+        }
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Opens the database; says where it really is, too.
+async fn open(settings: &Settings) -> Result<(Services, PathBuf)> {
     let clock = Clock::default();
     let options = pilotdeck_storage::OpenOptions {
         path: &settings.database,
@@ -85,12 +133,13 @@ async fn open(settings: &Settings) -> Result<Services> {
             }
         }
     }
+    let path = database.path().to_owned();
     let services = Services::new(database, clock);
     services.identity.ensure_somebody().await?;
-    Ok(services)
+    Ok((services, path))
 }
 
-async fn listen(settings: &Settings, services: &Services) -> Result<Server> {
+async fn listen(settings: &Settings, services: &Services, database: &Path) -> Result<Server> {
     let has_proxy = !settings.trusted_proxies.is_empty();
     let is_loopback = settings.bind.is_loopback();
     if !is_loopback || has_proxy {
@@ -106,11 +155,8 @@ async fn listen(settings: &Settings, services: &Services) -> Result<Server> {
         }
     }
     let cookie_secret = match &settings.cookie_secret {
-        Some(secret) if secret.expose_secret().len() < MIN_SECRET_BYTES => {
-            bail!("PM_SECRET_KEY must have at least {MIN_SECRET_BYTES} characters")
-        }
         Some(secret) => secret.expose_secret().as_bytes().to_vec(),
-        None => secret::beside(&settings.database)?,
+        None => secret::beside(database)?,
     };
     let asked = SocketAddr::new(settings.bind, settings.port);
     let listener = TcpListener::bind(asked).with_context(|| format!("cannot listen on {asked}"))?;
@@ -124,14 +170,12 @@ async fn listen(settings: &Settings, services: &Services) -> Result<Server> {
         allowed_origins: settings.allowed_origins.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
         workers: settings.workers,
-        ..Setup::default()
     };
     let server = pilotdeck_api::serve(listener, services.clone(), setup)?;
-    match settings.agent_token {
-        Some(_) => tracing::info!("agents need the token in PM_AGENT_TOKEN"),
-        None => {
-            tracing::info!("agents need no token: every program on this machine may act as one")
-        }
+    if settings.agent_token.is_some() {
+        tracing::info!("agents need the token in PM_AGENT_TOKEN");
+    } else {
+        tracing::info!("agents need no token: every program on this machine may act as one");
     }
     if settings.admin_token.is_none() {
         tracing::info!("the administrator's operations are off: PM_ADMIN_TOKEN is not set");
@@ -142,6 +186,8 @@ async fn listen(settings: &Settings, services: &Services) -> Result<Server> {
 
 async fn warn_of_default_password(services: Services) {
     if let Ok(true) = services.identity.default_password_in_use().await {
-        tracing::warn!("the password of `admin` is the default one: please change it");
+        tracing::warn!(
+            "sign in as `{DEFAULT_USERNAME}` with the password `{DEFAULT_PASSWORD}`, the default one: please change it"
+        );
     }
 }

@@ -1,17 +1,27 @@
 //! Everything that can be set: the command line, then the environment, then the default. Nothing else reads either.
 
-use std::net::IpAddr;
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use pilotdeck_storage::Durability;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 const DEFAULT_DB: &str = "data/pm.db";
-const DEFAULT_BIND: &str = "127.0.0.1";
+const DEFAULT_BIND: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const DEFAULT_PORT: u16 = 8689;
+/// The least bytes of a secret that is set by hand.
+const MIN_SECRET_BYTES: usize = 32;
+/// The most threads that the HTTP server takes.
+const MAX_WORKERS: usize = 512;
+const WORKERS: &str = "a number from 1 to 512";
+/// What is logged unless it is said otherwise. The HTTP server's own milestones repeat ours.
+const LOG: &str = "info,actix_server=warn";
+const LOG_MORE: &str =
+    "info,pilotdeck=debug,pilotdeck_api=debug,pilotdeck_services=debug,pilotdeck_storage=debug";
 
 /// What the help says after the options.
 const ENVIRONMENT: &str = "\
@@ -103,7 +113,7 @@ impl DatabaseArgs {
     pub(crate) fn path(&self) -> PathBuf {
         self.db
             .clone()
-            .or_else(|| variable("PM_DB_FILE").map(PathBuf::from))
+            .or_else(|| raw_variable("PM_DB_FILE").map(PathBuf::from))
             .unwrap_or_else(|| DEFAULT_DB.into())
     }
 }
@@ -137,34 +147,43 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads the settings of the server.
     pub(crate) fn read(args: &ServeArgs) -> Result<Self> {
-        let trusted_proxies: Vec<IpAddr> = list("PM_TRUSTED_PROXIES")
+        let trusted_proxies: Vec<IpAddr> = list("PM_TRUSTED_PROXIES")?
             .iter()
             .map(|proxy| {
-                proxy.parse().with_context(|| format!("PM_TRUSTED_PROXIES: {proxy} is no address"))
+                let address = proxy.parse();
+                address
+                    .map_err(|_| anyhow!("PM_TRUSTED_PROXIES: {proxy} is no address of one host"))
             })
             .collect::<Result<_>>()?;
-        let bind = args
-            .bind
-            .clone()
-            .or_else(|| variable("PM_BIND"))
-            .unwrap_or_else(|| DEFAULT_BIND.into());
+        let bind = match (&args.bind, variable("PM_BIND")?) {
+            (Some(bind), _) => address(bind).context("--bind")?,
+            (None, Some(bind)) => address(&bind).context("PM_BIND")?,
+            (None, None) => DEFAULT_BIND,
+        };
         Ok(Self {
             database: args.database.path(),
-            durability: parsed("PM_DB_SYNCHRONOUS")?.unwrap_or_default(),
-            bind: address(&bind)?,
+            durability: parsed("PM_DB_SYNCHRONOUS", "NORMAL or FULL")?.unwrap_or_default(),
+            bind,
             port: match args.port {
                 Some(port) => port,
-                None => parsed("PM_PORT")?.unwrap_or(DEFAULT_PORT),
+                None => parsed("PM_PORT", "a number from 0 to 65535")?.unwrap_or(DEFAULT_PORT),
             },
-            agent_token: secret("PM_AGENT_TOKEN"),
-            admin_token: secret("PM_ADMIN_TOKEN"),
-            cookie_secret: secret("PM_SECRET_KEY"),
+            agent_token: secret("PM_AGENT_TOKEN")?,
+            admin_token: secret("PM_ADMIN_TOKEN")?,
+            cookie_secret: match secret("PM_SECRET_KEY")? {
+                Some(secret) if secret.expose_secret().len() < MIN_SECRET_BYTES => {
+                    bail!("PM_SECRET_KEY must have at least {MIN_SECRET_BYTES} characters")
+                }
+                secret => secret,
+            },
             secure_cookie: flag("SESSION_COOKIE_SECURE")?.unwrap_or(!trusted_proxies.is_empty()),
-            allowed_hosts: list("PM_ALLOWED_HOSTS"),
-            allowed_origins: list("PM_ALLOWED_ORIGINS"),
+            allowed_hosts: list("PM_ALLOWED_HOSTS")?,
+            allowed_origins: list("PM_ALLOWED_ORIGINS")?,
             trusted_proxies,
-            workers: match parsed::<usize>("PM_WORKERS")? {
-                Some(0) => bail!("PM_WORKERS must be 1 or more"),
+            workers: match parsed::<usize>("PM_WORKERS", WORKERS)? {
+                Some(workers) if !(1..=MAX_WORKERS).contains(&workers) => {
+                    bail!("PM_WORKERS is {workers}: it must be {WORKERS}")
+                }
                 Some(workers) => workers,
                 None => std::thread::available_parallelism().map_or(2, usize::from).min(8),
             },
@@ -181,15 +200,12 @@ pub(crate) struct LogSettings {
 impl LogSettings {
     /// Reads how to log.
     pub(crate) fn read() -> Result<Self> {
-        let debugs = parsed::<i64>("PM_DEBUG")?.is_some_and(|level| level != 0);
-        let default = if debugs {
-            "info,pilotdeck=debug,pilotdeck_api=debug,pilotdeck_services=debug"
-        } else {
-            "info"
-        };
+        let debugs =
+            parsed::<i64>("PM_DEBUG", "a number, such as 0 or 1")?.is_some_and(|level| level != 0);
+        let default = if debugs { LOG_MORE } else { LOG };
         Ok(Self {
-            filter: variable("PM_LOG").unwrap_or_else(|| default.to_owned()),
-            as_json: match variable("PM_LOG_FORMAT").as_deref() {
+            filter: variable("PM_LOG")?.unwrap_or_else(|| default.to_owned()),
+            as_json: match variable("PM_LOG_FORMAT")?.as_deref() {
                 None | Some("human") => false,
                 Some("json") => true,
                 Some(other) => bail!("PM_LOG_FORMAT is {other}: it must be human or json"),
@@ -200,31 +216,37 @@ impl LogSettings {
 
 fn address(raw: &str) -> Result<IpAddr> {
     if raw == "localhost" {
-        return Ok(IpAddr::from([127, 0, 0, 1]));
+        return Ok(DEFAULT_BIND);
     }
-    raw.trim_start_matches('[').trim_end_matches(']').parse().with_context(|| {
-        format!("{raw} is no address to listen on: use one such as 127.0.0.1 or 0.0.0.0")
+    raw.trim_start_matches('[').trim_end_matches(']').parse().map_err(|_| {
+        anyhow!("{raw} is no address to listen on: use one such as 127.0.0.1 or 0.0.0.0")
     })
 }
 
-/// The value of a variable, trimmed; an empty one is not set.
-fn variable(name: &str) -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    let value = std::env::var(name).ok()?;
-    let value = value.trim();
-    (!value.is_empty()).then(|| value.to_owned())
+/// The value of a variable, trimmed; an empty one is not set. One that is no text is refused: taken as not set, it could
+/// leave a door open that someone meant to close.
+fn variable(name: &str) -> Result<Option<String>> {
+    let Some(value) = raw_variable(name) else { return Ok(None) };
+    let Some(value) = value.to_str().map(str::trim) else { bail!("{name} is no valid UTF-8 text") };
+    Ok((!value.is_empty()).then(|| value.to_owned()))
 }
 
-fn parsed<T: FromStr<Err: std::fmt::Display>>(name: &str) -> Result<Option<T>> {
-    let Some(value) = variable(name) else { return Ok(None) };
+fn raw_variable(name: &str) -> Option<OsString> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    let value = std::env::var_os(name)?;
+    (!value.as_encoded_bytes().trim_ascii().is_empty()).then_some(value)
+}
+
+fn parsed<T: FromStr>(name: &str, expected: &str) -> Result<Option<T>> {
+    let Some(value) = variable(name)? else { return Ok(None) };
     match value.parse() {
         Ok(parsed) => Ok(Some(parsed)),
-        Err(error) => bail!("{name} is {value}: {error}"),
+        Err(_) => bail!("{name} is {value}: it must be {expected}"),
     }
 }
 
 fn flag(name: &str) -> Result<Option<bool>> {
-    let Some(value) = variable(name) else { return Ok(None) };
+    let Some(value) = variable(name)? else { return Ok(None) };
     match value.to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(Some(true)),
         "0" | "false" | "no" | "off" => Ok(Some(false)),
@@ -232,13 +254,14 @@ fn flag(name: &str) -> Result<Option<bool>> {
     }
 }
 
-fn list(name: &str) -> Vec<String> {
-    let value = variable(name).unwrap_or_default();
-    value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+fn list(name: &str) -> Result<Vec<String>> {
+    let value = variable(name)?.unwrap_or_default();
+    let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
+    Ok(items.map(str::to_owned).collect())
 }
 
-fn secret(name: &str) -> Option<SecretString> {
-    variable(name).map(SecretString::from)
+fn secret(name: &str) -> Result<Option<SecretString>> {
+    Ok(variable(name)?.map(SecretString::from))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! `/api/agent/actions`.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, post, web::Data};
 use pilotdeck_domain::actions::ActionsBody;
 use pilotdeck_services::Services;
@@ -131,10 +130,7 @@ async fn act(services: Data<Services>, caller: Caller, body: Body) -> ApiResult 
             let event = Object::new().with_json("event", &Json::document(&recorded.event));
             let answer =
                 data(&event.json()).with("id", &recorded.id).with("created", &recorded.created);
-            Ok(match recorded.created {
-                true => answer.respond(StatusCode::CREATED),
-                false => answer.with("message", &"proposal exists").ok(),
-            })
+            Ok(answer.created(recorded.created, "proposal exists"))
         }
     }
 }

@@ -1,6 +1,5 @@
 //! `/api/agent/capabilities`.
 
-use actix_web::http::StatusCode;
 use actix_web::{delete, get, patch, post, web::Data};
 use pilotdeck_services::Services;
 use serde_json::Value;
@@ -128,11 +127,7 @@ async fn list_capabilities(services: Data<Services>, caller: Caller, query: Quer
 #[post("/api/agent/capabilities")]
 async fn create_capability(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
     let made = services.capabilities.create(&caller, body.0).await?;
-    let answer = data(&Json::document(&made.capability));
-    Ok(match made.created {
-        true => answer.respond(StatusCode::CREATED),
-        false => answer.with("message", &"capability exists").ok(),
-    })
+    Ok(data(&Json::document(&made.capability)).created(made.created, "capability exists"))
 }
 
 /// Reads a capability.

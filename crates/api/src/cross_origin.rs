@@ -2,11 +2,23 @@
 
 use actix_cors::Cors;
 use actix_web::dev::ServiceRequest;
+use actix_web::http::Uri;
 use actix_web::http::header::{HOST, HeaderName, ORIGIN};
 
 use crate::error::{ApiError, ErrorCode};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// A listed origin as browsers write it; `None` if it is none.
+pub(crate) fn origin(listed: &str) -> Option<String> {
+    let origin = listed.trim().trim_end_matches('/').to_ascii_lowercase();
+    let (scheme, authority) = origin.split_once("://")?;
+    let uri: Uri = origin.parse().ok()?;
+    let is_whole = uri.scheme_str() == Some(scheme)
+        && uri.authority().is_some_and(|parsed| parsed.as_str() == authority)
+        && !authority.contains(['@', '*']);
+    is_whole.then_some(origin)
+}
 
 /// Lets pages of the listed origins read the answers, with the credentials that the browser holds for us.
 pub(crate) fn sharing(origins: &[String]) -> Cors {
@@ -44,4 +56,29 @@ pub(crate) fn check(request: &ServiceRequest, origins: &[String]) -> Result<(), 
         ErrorCode::CrossOrigin,
         "a page of another origin may not change anything here",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_scheme_and_host_as_browsers_write_them() {
+        for (listed, written) in [
+            ("https://deck.example", Some("https://deck.example")),
+            (" HTTPS://Deck.Example/ ", Some("https://deck.example")),
+            ("http://localhost:5173", Some("http://localhost:5173")),
+            ("http://[::1]:80", Some("http://[::1]:80")),
+            ("*", None),
+            ("https://*.example", None),
+            ("deck.example", None),
+            ("https://", None),
+            ("https://deck.example/console", None),
+            ("https://ada@deck.example", None),
+            ("null", None),
+            ("", None),
+        ] {
+            assert_eq!(origin(listed).as_deref(), written, "{listed}");
+        }
+    }
 }

@@ -1,18 +1,18 @@
 //! The outermost layer: a request id, one log line, security headers, and `HEAD` where there is `GET`.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
+use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, HttpRequest, web};
+use actix_web::{HttpMessage as _, ResponseError as _};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::server::Surface;
+use crate::error::ApiError;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_BYTES: usize = 64;
@@ -57,29 +57,66 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
 
     let span = tracing::info_span!("request", request.id = id.as_str());
     let answered = next.call(request).instrument(span.clone()).await;
-    let mut response = match answered {
-        Ok(response) => response.map_into_boxed_body(),
-        Err(error) => return Err(error),
+    let complete = |status: StatusCode, headers: &mut HeaderMap| {
+        secure(headers, Area::of(&path));
+        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+            headers.insert(REQUEST_ID, value);
+        }
+        let (status, elapsed) = (status.as_u16(), began.elapsed());
+        let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
+        span.in_scope(|| tracing::info!(%method, path, status, duration_ms, "answered"));
     };
-    let is_docs = path.starts_with("/api/docs");
-    secure(response.headers_mut(), path.starts_with("/api") && !is_docs, is_docs);
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        response.headers_mut().insert(REQUEST_ID, value);
+    match answered {
+        Ok(response) => {
+            let mut response = response.map_into_boxed_body();
+            complete(response.status(), response.headers_mut());
+            Ok(response)
+        }
+        // A layer below failed, such as the session's look into the database: what it says is for the log.
+        Err(error) => {
+            let mut response = ApiError::internal(&error).error_response();
+            complete(response.status(), response.headers_mut());
+            Err(InternalError::from_response("a layer failed", response).into())
+        }
     }
-    let status = response.status().as_u16();
-    let duration_ms = began.elapsed().as_secs_f64() * 1_000.0;
-    span.in_scope(|| tracing::info!(%method, path, status, duration_ms, "answered"));
-    Ok(response)
+}
+
+/// What an answer is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Area {
+    /// Programs.
+    Api,
+    /// The explorer of the document.
+    Explorer,
+    /// People.
+    Pages,
+}
+
+impl Area {
+    fn of(path: &str) -> Self {
+        let below = |base: &str| {
+            path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if below("/api/docs") {
+            Self::Explorer
+        } else if below("/api") {
+            Self::Api
+        } else {
+            Self::Pages
+        }
+    }
 }
 
 /// Headers that keep a browser from doing with an answer what it was not made for.
-fn secure(headers: &mut HeaderMap, is_api: bool, is_docs: bool) {
-    let policy = if is_docs {
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
-    } else if is_api {
-        "default-src 'none'; frame-ancestors 'none'"
-    } else {
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+fn secure(headers: &mut HeaderMap, area: Area) {
+    let policy = match area {
+        Area::Explorer => {
+            "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+        }
+        Area::Api => "default-src 'none'; frame-ancestors 'none'",
+        Area::Pages => {
+            "default-src 'self'; style-src 'self' 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+        }
     };
     for (name, value) in [
         ("content-security-policy", policy),
@@ -92,29 +129,9 @@ fn secure(headers: &mut HeaderMap, is_api: bool, is_docs: bool) {
     ] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    if is_api {
+    if area == Area::Api {
         headers
             .insert(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
         headers.append(HeaderName::from_static("vary"), HeaderValue::from_static("Cookie"));
     }
-}
-
-/// The address of the client: the peer, or what a trusted proxy says of it.
-pub(crate) fn client_address(request: &HttpRequest) -> Option<IpAddr> {
-    let peer = request.peer_addr()?.ip();
-    let surface = request.app_data::<web::Data<Surface>>().expect("the server has a surface");
-    let setup = &surface.setup;
-    if !setup.trusted_proxies.contains(&peer) {
-        return Some(peer);
-    }
-    let forwarded = request
-        .headers()
-        .get("x-forwarded-for")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let nearest_untrusted = forwarded
-        .rsplit(',')
-        .filter_map(|hop| hop.trim().parse::<IpAddr>().ok())
-        .find(|hop| !setup.trusted_proxies.contains(hop));
-    Some(nearest_untrusted.unwrap_or(peer))
 }

@@ -93,6 +93,15 @@ impl Object {
     pub(crate) fn ok(self) -> HttpResponse {
         self.respond(StatusCode::OK)
     }
+
+    /// The answer to a request that creates once: 201 the first time, 200 and `repeated` from then on.
+    pub(crate) fn created(self, created: bool, repeated: &str) -> HttpResponse {
+        if created {
+            self.respond(StatusCode::CREATED)
+        } else {
+            self.with("message", &repeated).ok()
+        }
+    }
 }
 
 /// A successful answer with `data`.

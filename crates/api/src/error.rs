@@ -128,7 +128,7 @@ impl ApiError {
         self.code
     }
 
-    fn internal(cause: &dyn fmt::Display) -> Self {
+    pub(crate) fn internal(cause: &dyn fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed on our side");
         Self::new(
             ErrorCode::Internal,

@@ -1,6 +1,5 @@
 //! `/api/agent/events`.
 
-use actix_web::http::StatusCode;
 use actix_web::{get, post, web::Data};
 use pilotdeck_services::Services;
 use pilotdeck_services::events::EventFilter;
@@ -172,10 +171,8 @@ async fn list_events(services: Data<Services>, caller: Caller, query: Query) -> 
 #[post("/api/agent/events")]
 async fn append_event(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
     let appended = services.events.append(&caller, body.0).await?;
-    let answer = data(&Json::document(&appended.event));
-    let (answer, status) = match appended.created {
-        true => (answer, StatusCode::CREATED),
-        false => (answer.with("message", &"event exists"), StatusCode::OK),
-    };
-    Ok(answer.with("id", &appended.id).with("created", &appended.created).respond(status))
+    Ok(data(&Json::document(&appended.event))
+        .with("id", &appended.id)
+        .with("created", &appended.created)
+        .created(appended.created, "event exists"))
 }

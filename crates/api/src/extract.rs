@@ -1,6 +1,7 @@
 //! What is read from a request: a JSON object, query parameters, ids in the path, the caller.
 
 use std::future::{Ready, ready};
+use std::num::IntErrorKind;
 use std::ops::Deref;
 
 use actix_web::dev::Payload;
@@ -16,6 +17,10 @@ use crate::error::{ApiError, ErrorCode};
 
 /// The largest body.
 pub(crate) const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// How deep lists and objects may lie in each other. Answers wrap what was sent in some more levels, and JSON readers,
+/// ours among them, commonly stop at 128.
+const MAX_DEPTH: usize = 100;
 
 /// The caller, as the identification left it with the request.
 pub(crate) struct Caller(pub(crate) Actor);
@@ -116,11 +121,24 @@ fn object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     let Value::Object(fields) = value else {
         return Err(malformed("the body must be a JSON object".to_owned()));
     };
+    let openings = bytes.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if openings > MAX_DEPTH && fields.values().any(|value| is_deeper(value, MAX_DEPTH - 1)) {
+        return Err(malformed(format!("the body has more than {MAX_DEPTH} levels")));
+    }
     // Looked for in the bytes first: hardly any body has one.
     if bytes.windows(6).any(|window| window == b"\\u0000") && fields.iter().any(has_nul) {
         return Err(malformed("texts must not have the character U+0000".to_owned()));
     }
     Ok(fields)
+}
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(_) | Value::Object(_) if levels == 0 => true,
+        Value::Array(items) => items.iter().any(|item| is_deeper(item, levels - 1)),
+        Value::Object(fields) => fields.values().any(|item| is_deeper(item, levels - 1)),
+        _ => false,
+    }
 }
 
 fn has_nul((key, value): (&String, &Value)) -> bool {
@@ -160,14 +178,23 @@ impl Query {
 
     /// A number within bounds: what is no integer is the default, what is out of bounds is the nearest bound.
     pub(crate) fn clamped(&self, name: &str, default: i64, least: i64, most: i64) -> i64 {
-        let asked = self.text(name).and_then(|value| value.trim().parse::<i64>().ok());
-        asked.unwrap_or(default).clamp(least, most)
+        let asked = self.text(name).map(|value| value.trim().parse::<i64>());
+        match asked {
+            Some(Ok(asked)) => asked.clamp(least, most),
+            Some(Err(error)) if *error.kind() == IntErrorKind::PosOverflow => most,
+            Some(Err(error)) if *error.kind() == IntErrorKind::NegOverflow => least,
+            _ => default,
+        }
     }
 
     /// A time.
     pub(crate) fn time(&self, name: &'static str) -> Result<Option<String>, ApiError> {
         match self.text(name) {
-            Some(raw) => Ok(Some(WireTime::parse(name, &raw)?.as_str().to_owned())),
+            Some(raw) => {
+                // The plus sign of an offset that was not escaped arrives as a space.
+                let raw = if raw.contains('T') { raw.trim().replace(' ', "+") } else { raw };
+                Ok(Some(WireTime::parse(name, &raw)?.as_str().to_owned()))
+            }
             None => Ok(None),
         }
     }

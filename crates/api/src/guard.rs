@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{ResourceDef, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::Next;
@@ -18,11 +18,13 @@ use crate::server::Surface;
 /// The extension of an operation that names its permission.
 pub(crate) const PERMISSION: &str = "x-permission";
 /// Pages that are no operations: the explorer of the document.
-const PAGES: &[&str] = &["/api/docs/{_:.*}"];
+const PAGES: &[&str] = &["/api/docs", "/api/docs/{_:.*}"];
+
+type Methods = BTreeMap<&'static str, Permission>;
 
 /// The permission of every operation, by path and method.
 #[derive(Debug, Default)]
-pub(crate) struct Permissions(HashMap<String, BTreeMap<&'static str, Permission>>);
+pub(crate) struct Permissions(HashMap<String, (ResourceDef, Methods)>);
 
 impl Permissions {
     /// Reads the permissions out of the document.
@@ -40,9 +42,15 @@ impl Permissions {
                     permission(operation).map_err(|error| format!("{method} {path} {error}"))?,
                 );
             }
-            permissions.insert(path.clone(), methods);
+            permissions.insert(path.clone(), (ResourceDef::new(path.as_str()), methods));
         }
         Ok(Self(permissions))
+    }
+
+    /// What all patterns that fit `path` take: a project may be called as an address beside it is.
+    fn fitting(&self, path: &str) -> Methods {
+        let fitting = self.0.values().filter(|(pattern, _)| pattern.is_match(path));
+        fitting.flat_map(|(_, methods)| methods.clone()).collect()
     }
 }
 
@@ -99,37 +107,90 @@ fn decide(request: &ServiceRequest) -> Pass {
     let surface = request.app_data::<web::Data<Surface>>().expect("the server has a surface");
     let not_found = || ApiError::new(ErrorCode::NotFound, "there is no such resource");
     let Some(pattern) = request.match_pattern() else { return Pass::No(not_found()) };
-    let Some(methods) = surface.permissions.0.get(&pattern) else {
-        return if PAGES.contains(&pattern.as_str()) { Pass::Yes } else { Pass::No(not_found()) };
+    let method = request.method();
+    let found = match surface.permissions.0.get(&pattern) {
+        Some((_, methods)) => methods.get(method.as_str()).copied(),
+        None if PAGES.contains(&pattern.as_str()) => match *method {
+            Method::GET => return Pass::Yes,
+            _ => None,
+        },
+        None => return Pass::No(not_found()),
     };
-    let Some(permission) = methods.get(request.method().as_str()) else {
-        let mut allowed: Vec<&str> = methods.keys().copied().collect();
-        if allowed.contains(&"GET") {
-            allowed.push("HEAD");
-        }
-        allowed.push("OPTIONS");
-        let allowed = allowed.join(", ");
-        return match *request.method() {
-            Method::OPTIONS => Pass::Methods(allowed),
-            _ => Pass::No(ApiError::method_not_allowed(&allowed)),
-        };
+    let fitting =
+        if found.is_none() { surface.permissions.fitting(request.path()) } else { Methods::new() };
+    let Some(permission) = found.or_else(|| fitting.get(method.as_str()).copied()) else {
+        return refuse_method(method, &fitting);
     };
-    if *permission == Permission::Administer && !surface.setup.has_admin_token() {
+    if permission == Permission::Administer && !surface.setup.has_admin_token() {
         let message =
             "Admin token not configured. Set PM_ADMIN_TOKEN to use the administrator's operations.";
         return Pass::No(ApiError::new(ErrorCode::AdministrationOff, message));
     }
     let allowed = match request.extensions().get::<Actor>() {
-        Some(actor) => actor.require(*permission),
-        None => Actor::default().require(*permission),
+        Some(actor) => actor.require(permission),
+        None => Actor::default().require(permission),
     };
     match allowed {
         Ok(_) => Pass::Yes,
         // Who lacks the administrator's token is asked for it, whatever else they hold.
-        Err(_) if *permission == Permission::Administer => Pass::No(ApiError::new(
+        Err(_) if permission == Permission::Administer => Pass::No(ApiError::new(
             ErrorCode::Unauthenticated,
             "send the administrator's token in X-PM-Token",
         )),
         Err(denied) => Pass::No(denied.into()),
+    }
+}
+
+/// Names the methods that there are; those of a page that is no operation are the ones to read it.
+fn refuse_method(method: &Method, methods: &Methods) -> Pass {
+    let mut allowed: Vec<&str> = methods.keys().copied().collect();
+    if allowed.is_empty() {
+        allowed.push("GET");
+    }
+    if allowed.contains(&"GET") {
+        allowed.push("HEAD");
+    }
+    allowed.push("OPTIONS");
+    let allowed = allowed.join(", ");
+    match *method {
+        Method::OPTIONS => Pass::Methods(allowed),
+        _ => Pass::No(ApiError::method_not_allowed(&allowed)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(extensions: &str) -> OpenApi {
+        let text = format!(
+            r#"{{"openapi":"3.1.0","info":{{"title":"","version":""}},
+                "paths":{{"/api/things/{{id}}":{{"get":{{"responses":{{}}{extensions}}}}}}}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn an_operation_without_a_permission_keeps_the_server_from_starting() {
+        let error = Permissions::of(&document("")).unwrap_err();
+
+        assert_eq!(error, "GET /api/things/{id} declares no permission");
+    }
+
+    #[test]
+    fn an_operation_with_a_made_up_permission_keeps_the_server_from_starting() {
+        for permission in [r#""everything""#, "5", "null"] {
+            let error = Permissions::of(&document(&format!(r#","x-permission":{permission}"#)));
+
+            assert!(error.unwrap_err().starts_with("GET /api/things/{id} declares"));
+        }
+    }
+
+    #[test]
+    fn permissions_are_read_by_path_and_method() {
+        let permissions = Permissions::of(&document(r#","x-permission":"projects.read""#)).unwrap();
+
+        assert_eq!(permissions.fitting("/api/things/x")["GET"], Permission::ReadProjects);
+        assert!(permissions.fitting("/api/things").is_empty());
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::edge::client_address;
+use crate::client;
 use crate::envelope::{Json, Object, data};
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::extract::{Body, Caller};
@@ -105,7 +105,7 @@ async fn sign_in(
         return Err(ApiError::invalid(field, "username and password must not be empty"));
     }
     let signed_in =
-        services.identity.sign_in(&caller, username, password, client_address(&request)).await?;
+        services.identity.sign_in(&caller, username, password, client::address(&request)).await?;
     // The session that the browser had before is over, whoever's it was.
     if let Some(previous) = sessions::key(&session) {
         services.identity.sign_out(&caller, &previous).await?;
@@ -169,7 +169,7 @@ async fn change_password(
     let key = sessions::key(&session).ok_or(Denied::Unauthenticated)?;
     services
         .identity
-        .change_password(&caller, &key, current, &new, client_address(&request))
+        .change_password(&caller, &key, current, &new, client::address(&request))
         .await?;
     Ok(Object::success().with("message", &"password changed; all other sessions are over").ok())
 }

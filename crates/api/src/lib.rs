@@ -5,6 +5,7 @@
 
 mod actions;
 mod capabilities;
+mod client;
 mod cross_origin;
 mod edge;
 mod envelope;

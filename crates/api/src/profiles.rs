@@ -1,6 +1,5 @@
 //! `/api/agent/profiles`.
 
-use actix_web::http::StatusCode;
 use actix_web::{delete, get, patch, post, web::Data};
 use pilotdeck_services::Services;
 use serde_json::Value;
@@ -130,11 +129,7 @@ async fn list_profiles(services: Data<Services>, caller: Caller, query: Query) -
 #[post("/api/agent/profiles")]
 async fn create_profile(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
     let made = services.profiles.create(&caller, body.0).await?;
-    let answer = data(&Json::document(&made.profile));
-    Ok(match made.created {
-        true => answer.respond(StatusCode::CREATED),
-        false => answer.with("message", &"profile exists").ok(),
-    })
+    Ok(data(&Json::document(&made.profile)).created(made.created, "profile exists"))
 }
 
 /// Reads a profile.

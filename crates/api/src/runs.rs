@@ -1,6 +1,5 @@
 //! `/api/agent/runs`.
 
-use actix_web::http::StatusCode;
 use actix_web::{get, patch, post, web::Data};
 use pilotdeck_services::Services;
 use pilotdeck_services::runs::RunFilter;
@@ -175,15 +174,12 @@ async fn list_runs(services: Data<Services>, caller: Caller, query: Query) -> Ap
 #[post("/api/agent/runs")]
 async fn start_run(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
     let started = services.runs.start(&caller, body.0).await?;
-    let (status, message) = match started.created {
-        true => (StatusCode::CREATED, None),
-        false => (StatusCode::OK, Some("run exists")),
-    };
-    Ok(data(&Json::document(&started.run))
-        .with("message", &message)
+    let answer = data(&Json::document(&started.run))
         .with("id", &started.id)
-        .with("created", &started.created)
-        .respond(status))
+        .with("created", &started.created);
+    // Clients of the older server read a `message` here, null on a new run.
+    let answer = if started.created { answer.with("message", &None::<&str>) } else { answer };
+    Ok(answer.created(started.created, "run exists"))
 }
 
 /// Reads a run, by its id or by its client's session.

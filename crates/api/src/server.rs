@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::cookie::Key;
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use pilotdeck_services::Services;
 use secrecy::SecretString;
@@ -21,12 +21,21 @@ use crate::{cross_origin, edge, openapi, operations, sessions};
 /// How long accepted requests may take after the server was told to stop.
 const SHUTDOWN_SECONDS: u64 = 8;
 
+/// The shortest secret that a signing key is derived from.
+const MIN_SECRET_BYTES: usize = 32;
+
 /// Why the server cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// An operation would be open to nobody knows whom.
     #[error("the permissions are not complete: {0}")]
     Permissions(String),
+    /// A listed origin could never match.
+    #[error("{0} is no origin: name scheme and host only, such as https://deck.example")]
+    Origin(String),
+    /// The cookie's signature could be guessed.
+    #[error("the cookie secret must have at least {MIN_SECRET_BYTES} bytes")]
+    ShortSecret,
     /// The socket cannot be used.
     #[error("the address cannot be listened on: {0}")]
     Io(#[from] std::io::Error),
@@ -89,16 +98,22 @@ impl Setup {
 ///
 /// # Errors
 ///
-/// [`SetupError`] if an operation declares no permission, or the socket cannot be used.
+/// [`SetupError`] if an operation declares no permission, the setup makes no sense, or the socket cannot be used.
 pub fn serve(
     listener: TcpListener,
     services: Services,
-    setup: Setup,
+    mut setup: Setup,
 ) -> Result<Server, SetupError> {
     let document = openapi::document();
     let permissions = Permissions::of(&document).map_err(SetupError::Permissions)?;
     let hosts = Hosts::new(&[listener.local_addr()?], &setup.allowed_hosts);
+    if setup.cookie_secret.len() < MIN_SECRET_BYTES {
+        return Err(SetupError::ShortSecret);
+    }
     let signing = Key::derive_from(&setup.cookie_secret);
+    for origin in &mut setup.allowed_origins {
+        *origin = cross_origin::origin(origin).ok_or_else(|| SetupError::Origin(origin.clone()))?;
+    }
     let workers = setup.workers;
     let surface = web::Data::new(Surface { setup, permissions, hosts });
     let services = web::Data::new(services);
@@ -116,8 +131,12 @@ pub fn serve(
                 signing.clone(),
                 surface.setup.secure_cookie,
             ))
-            .wrap(cross_origin::sharing(&surface.setup.allowed_origins))
+            .wrap(Condition::new(
+                !surface.setup.allowed_origins.is_empty(),
+                cross_origin::sharing(&surface.setup.allowed_origins),
+            ))
             .wrap(from_fn(edge::edge))
+            .service(web::redirect("/api/docs", "/api/docs/"))
             .service(
                 SwaggerUi::new("/api/docs/{_:.*}")
                     .config(Config::from("/api/openapi.json").try_it_out_enabled(true)),

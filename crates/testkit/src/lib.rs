@@ -5,10 +5,13 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
+use chrono::NaiveDateTime;
 use pilotdeck_api::{ServerHandle, Setup};
 use pilotdeck_domain::clock::Clock;
+use pilotdeck_domain::identity::Actor;
 use pilotdeck_services::Services;
-use pilotdeck_storage::{Durability, OpenOptions, machine_time_zone};
+use pilotdeck_services::ledger::LedgerFilter;
+use pilotdeck_storage::{Durability, OpenOptions};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 pub use reqwest::{Method, StatusCode};
@@ -70,14 +73,26 @@ impl Builder {
         self
     }
 
-    /// On a copy of this database file.
+    /// With a clock that stands at `time` until the test turns it.
+    ///
+    /// # Panics
+    ///
+    /// If `time` is none.
+    #[must_use]
+    pub fn at(self, time: &str) -> Self {
+        self.with_clock(Clock::fixed(time.parse().expect("a time such as 2026-02-11T15:00:00Z")))
+    }
+
+    /// On a copy of this database file; an older PilotDeck wrote it on a machine whose clock shows UTC.
     ///
     /// # Panics
     ///
     /// If the file cannot be copied.
     #[must_use]
     pub fn on_copy_of(self, database: &Path) -> Self {
-        std::fs::copy(database, self.folder.path().join("pm.db"))
+        // The content alone: fixtures may be read-only.
+        let content = std::fs::read(database).expect("the database can be read");
+        std::fs::write(self.folder.path().join("pm.db"), content)
             .expect("the database can be copied");
         self
     }
@@ -93,7 +108,7 @@ impl Builder {
             path: &path,
             durability: Durability::default(),
             clock: &self.clock,
-            local_time: &machine_time_zone,
+            local_time: &|naive: NaiveDateTime| naive.and_utc(),
         };
         let (database, _) = pilotdeck_storage::open(options).await.expect("the database opens");
         let services = Services::new(database, self.clock.clone());
@@ -216,6 +231,34 @@ impl TestApp {
         cookie.split(';').next().unwrap_or_default().to_owned()
     }
 
+    /// The place and the hash of the ledger's last line: while they stay, nothing has changed.
+    ///
+    /// # Panics
+    ///
+    /// If the ledger cannot be read.
+    pub async fn ledger_head(&self) -> (i64, String) {
+        let filter = LedgerFilter { limit: 1, ..LedgerFilter::default() };
+        let read = self.services.ledger.list(&Actor::system(), &filter).await;
+        let (_, head) = read.expect("the ledger can be read");
+        (head.seq, head.hash)
+    }
+
+    /// The operations that the ledger has of this subject, in order.
+    ///
+    /// # Panics
+    ///
+    /// If the ledger cannot be read.
+    pub async fn operations_on(&self, subject: &str) -> Vec<String> {
+        let filter = LedgerFilter {
+            subject_id: Some(subject.to_owned()),
+            limit: 2_000,
+            ..LedgerFilter::default()
+        };
+        let read = self.services.ledger.list(&Actor::system(), &filter).await;
+        let (lines, _) = read.expect("the ledger can be read");
+        lines.into_iter().map(|line| line.operation).collect()
+    }
+
     /// Creates a project and returns its document.
     ///
     /// # Panics
@@ -226,7 +269,40 @@ impl TestApp {
         if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields) {
             body.extend(fields);
         }
-        let answer = self.post("/api/projects").json(&body).send().await;
+        self.made("/api/projects", body).await
+    }
+
+    /// Starts a run and returns its document.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    pub async fn a_run(&self, fields: Value) -> Value {
+        self.made("/api/agent/runs", fields).await
+    }
+
+    /// Appends an event and returns its document.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be appended.
+    pub async fn an_event(&self, fields: Value) -> Value {
+        self.made("/api/agent/events", fields).await
+    }
+
+    /// What GET answers as `data`.
+    ///
+    /// # Panics
+    ///
+    /// If it does not answer 200.
+    pub async fn data(&self, path: &str) -> Value {
+        let answer = self.get(path).send().await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.body["data"].clone()
+    }
+
+    async fn made(&self, path: &str, body: Value) -> Value {
+        let answer = self.post(path).json(&body).send().await;
         assert_eq!(answer.status, 201, "{}", answer.body);
         answer.body["data"].clone()
     }

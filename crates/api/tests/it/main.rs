@@ -1,8 +1,21 @@
 //! The API as its clients see it: a real server, spoken to over HTTP.
 
+mod actions;
+mod addresses;
+mod adoption;
+mod capabilities;
 mod edge;
+mod events;
+mod fields;
 mod guard;
 mod identity;
 mod input;
+mod insights;
+mod ledger;
 mod openapi;
+mod plugin;
+mod profiles;
 mod projects;
+mod proposals;
+mod runs;
+mod usage;

@@ -55,10 +55,6 @@ pub struct ActionItem {
     pub raw: Value,
 }
 
-#[expect(
-    clippy::result_large_err,
-    reason = "what is refused is shown whole, and as rare as it is short-lived"
-)]
 impl ActionsBody {
     /// Reads a request: `actions`, a list; or a single action, whose type is called `action` (or `type`, beside
     /// `params`); or a proposal.
@@ -116,10 +112,6 @@ fn word(value: Option<&Value>) -> Option<String> {
     value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-#[expect(
-    clippy::result_large_err,
-    reason = "what is refused is shown whole, and as rare as it is short-lived"
-)]
 fn read_item(
     raw: Value,
     context: &ActionContext,

@@ -1,0 +1,123 @@
+//! The commands beside serving.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::process::{OLDER, Server, answer, finish, pilotdeck, serve};
+
+const OPENAPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi/openapi.json");
+
+#[test]
+fn the_program_says_what_it_is_and_what_can_be_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let version = finish(pilotdeck(folder.path()).arg("--version"), "");
+    assert_eq!(version.stdout, concat!("pilotdeck ", env!("CARGO_PKG_VERSION"), "\n"));
+
+    for call in [&["--help"][..], &["serve", "--help"]] {
+        let help = finish(pilotdeck(folder.path()).args(call), "");
+        assert_eq!(help.code, Some(0));
+        for name in ["--bind", "--port", "--db", "PM_AGENT_TOKEN", "SESSION_COOKIE_SECURE"] {
+            assert!(help.stdout.contains(name), "{name}");
+        }
+    }
+    let unknown = finish(pilotdeck(folder.path()).arg("--prot"), "");
+    assert_eq!(unknown.code, Some(2));
+}
+
+#[tokio::test]
+async fn the_document_is_the_same_wherever_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&mut serve(folder.path())).await;
+
+    let printed = finish(pilotdeck(folder.path()).arg("openapi"), "");
+    let response = server.get("/api/openapi.json").send().await.unwrap();
+    let sent = response.text().await.unwrap();
+
+    assert_eq!(printed.code, Some(0));
+    assert!(printed.stdout == sent, "the printed document is not the served one");
+    let committed = fs::read_to_string(OPENAPI).unwrap();
+    assert!(printed.stdout == committed, "the committed document is not current");
+}
+
+#[tokio::test]
+async fn the_ledger_is_verified_with_and_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&mut serve(folder.path())).await;
+    let verify = || finish(pilotdeck(folder.path()).args(["ledger", "verify"]), "");
+    let (_, session) = server.sign_in("admin", "admin").await;
+    server.write("/api/agent/events", &json!({})).await;
+    let request = server.get("/api/ledger").header("cookie", session.unwrap());
+    let (_, ledger) = answer(request).await;
+    let (seq, hash) = (&ledger["lastSeq"], ledger["lastHash"].as_str().unwrap());
+
+    let beside = verify();
+    server.stop().await;
+    let alone = verify();
+
+    for verified in [beside, alone] {
+        assert_eq!(verified.code, Some(0), "{verified:?}");
+        assert_eq!(verified.stdout, format!("the ledger holds: last seq {seq}, hash {hash}\n"));
+        assert_eq!(verified.stderr, "");
+    }
+}
+
+#[test]
+fn what_is_not_ready_is_not_touched_by_a_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("text"), "certainly not a database").unwrap();
+    fs::write(path("empty"), "").unwrap();
+    fs::copy(OLDER, path("older")).unwrap();
+    for (name, why) in [
+        ("text", "not a SQLite database"),
+        ("empty", "is empty: start `pilotdeck serve`"),
+        ("older", "older PilotDeck: start `pilotdeck serve`"),
+        ("none", "is not there: start `pilotdeck serve`"),
+    ] {
+        let before = fs::read(path(name)).ok();
+        for command in [&["ledger", "verify"][..], &["user", "set-password"]] {
+            let mut command_line = pilotdeck(folder.path());
+            let refused = finish(command_line.args(command).args(["--db", name]), "long enough\n");
+            assert!(refused.refusal().contains(why), "{refused:?}");
+        }
+        assert_eq!(fs::read(path(name)).ok(), before);
+    }
+    let names = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name());
+    assert_eq!(names.count(), 3, "no file is left over");
+}
+
+#[tokio::test]
+async fn a_password_is_replaced_beside_a_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&mut serve(folder.path())).await;
+    let (_, session) = server.sign_in("admin", "admin").await;
+    let session = session.unwrap();
+    assert!(server.knows(&session).await);
+    let set = |arguments: &[&str], input: &str| {
+        let mut command = pilotdeck(folder.path());
+        finish(command.args(["user", "set-password"]).args(arguments), input)
+    };
+
+    for (input, why) in [("short\n", "at least 8"), ("", "at least 8"), ("admin\n", "new password")]
+    {
+        let refused = set(&[], input);
+        assert!(refused.refusal().contains(why), "{refused:?}");
+    }
+    let unknown = set(&["nobody"], "long enough\n");
+    assert!(unknown.refusal().contains("nobody"), "{unknown:?}");
+    assert!(server.knows(&session).await);
+
+    let replaced = set(&["admin"], "  a new password \n");
+
+    assert_eq!(replaced.code, Some(0), "{replaced:?}");
+    assert!(!replaced.stdout.contains("a new password"));
+    assert!(!server.knows(&session).await);
+    assert_eq!(server.sign_in("admin", "admin").await.0, 401);
+    assert_eq!(server.sign_in("admin", "a new password").await.0, 200);
+    // The server goes on with the ledger where the command left it.
+    server.write("/api/agent/events", &json!({})).await;
+    server.stop().await;
+    let verified = finish(pilotdeck(folder.path()).args(["ledger", "verify"]), "");
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+}
