@@ -15,6 +15,11 @@ use crate::{StoreError, Tx};
 
 /// How long a statement waits for another process to let go of the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pages in the write-ahead log before they are merged into the file (16 MiB): appending changes the same few pages again
+/// and again, and each is merged once.
+const LOG_PAGES: &str = "4000";
+/// What the writer keeps of the file in memory, at most (8 MiB): a commit goes to a dozen indexes.
+const WRITER_CACHE: &str = "-8000";
 /// Connections that read; each costs a thread and its page cache.
 const READERS: u32 = 4;
 const EXAMINE: &str = "PRAGMA integrity_check(1)";
@@ -67,7 +72,13 @@ impl Database {
                 Durability::Process => SqliteSynchronous::Normal,
                 Durability::Power => SqliteSynchronous::Full,
             });
-        let writer = options.clone().thread_name(|id| format!("db-writer-{id}")).connect().await?;
+        let writer = options
+            .clone()
+            .pragma("wal_autocheckpoint", LOG_PAGES)
+            .pragma("cache_size", WRITER_CACHE)
+            .thread_name(|id| format!("db-writer-{id}"))
+            .connect()
+            .await?;
         let readers = pool(READERS)
             .connect_with(
                 options
