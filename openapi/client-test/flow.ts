@@ -7,7 +7,7 @@ import { test } from 'node:test'
 
 import createClient from 'openapi-fetch'
 
-import type { paths } from './schema.js'
+import type { components, paths } from './schema.js'
 
 const setting = (name: string): string => {
   const value = process.env[name]
@@ -32,12 +32,13 @@ let seen = ''
 
 test('a project is created', async () => {
   const { data, error, response } = await api.POST('/api/projects', {
-    body: { name: 'Typed client', status: 'in-progress', progress: 40, tags: ['typed'], budget: 100 },
+    body: { name: 'Typed client', status: 'in-progress', progress: 40, tags: ['typed'], budget: 100, github: 'pilot/deck' },
   })
   assert.equal(error, undefined)
   assert.equal(response.status, 201)
   assert.equal(data.data.name, 'Typed client')
   assert.equal(data.data.progress, 40)
+  assert.equal(data.data.github, 'pilot/deck', 'fields of the client are kept')
   projectId = data.data.id
   seen = data.data.updatedAt
 })
@@ -86,6 +87,10 @@ test('an event is appended once', async () => {
   assert.equal(again.data?.data.title, 'First')
 })
 
+// A request to act is answered with results, unless it was a proposal.
+const results = (answer: components['schemas']['ActAnswer'] | undefined) =>
+  answer && 'results' in answer.data ? answer.data.results : []
+
 test('an action changes the project, once', async () => {
   const bump = () =>
     api.POST('/api/agent/actions', {
@@ -94,9 +99,13 @@ test('an action changes the project, once', async () => {
   const first = await bump()
   const again = await bump()
   assert.equal(first.response.status, 200)
-  assert.equal(first.data?.data.changed, true)
-  assert.equal(first.data?.data.results[0]?.success, true)
-  assert.equal(again.data?.data.results[0]?.message, 'action exists')
+  const [done] = results(first.data)
+  const [repeated] = results(again.data)
+  assert.ok(done?.success)
+  assert.equal(done.changed, true)
+  assert.equal(done.project?.progress, 45)
+  assert.ok(repeated?.success)
+  assert.equal(repeated.message, 'action exists')
   const { data } = await api.GET('/api/projects/{id}', { params: { path: { id: projectId } } })
   assert.equal(data?.data.progress, 45)
 })

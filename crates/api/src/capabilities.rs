@@ -1,5 +1,7 @@
 //! `/api/agent/capabilities`.
 
+use std::collections::BTreeMap;
+
 use actix_web::{delete, get, patch, post, web::Data};
 use pilotdeck_services::Services;
 use serde_json::Value;
@@ -10,7 +12,7 @@ use crate::envelope::{Json, Object, data};
 use crate::error::ApiResult;
 use crate::extract::{Body, Caller, Id, Query};
 use crate::projects::MessageAnswer;
-use crate::schemas;
+use crate::schemas::{self, ChosenId, Enabled, Fields, FreeText, Items, Moment, Text, Yes};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
@@ -25,8 +27,8 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({
     "id": "cap-safety", "name": "Safety baseline", "description": "", "promptPack": "Never force-push.",
-    "skillPack": ["git"], "constraints": ["no destructive commands"], "meta": {},
-    "enabled": true, "createdAt": "2026-02-11T15:00:00.000000Z", "updatedAt": "2026-02-11T15:00:00.000000Z"
+    "skillPack": ["git"], "constraints": ["no destructive commands"], "enabled": true, "meta": {},
+    "createdAt": "2026-02-11T15:00:00.000000Z", "updatedAt": "2026-02-11T15:00:00.000000Z"
 }))]
 #[expect(dead_code, reason = "the shape of stored documents")]
 struct CapabilityView {
@@ -34,37 +36,80 @@ struct CapabilityView {
     id: String,
     /// What people call it.
     name: String,
+    /// What it is. Capabilities of an older database may lack this and the next four.
+    description: Option<FreeText>,
+    /// The text that agents are given.
+    prompt_pack: Option<FreeText>,
+    /// What agents are taught.
+    skill_pack: Option<Items>,
+    /// What agents must not do.
+    constraints: Option<Items>,
+    /// Anything else.
+    meta: Option<Fields>,
     /// Whether it is in use.
     enabled: bool,
     /// When it was created.
+    #[schema(format = DateTime)]
     created_at: String,
     /// When it was last changed.
+    #[schema(format = DateTime)]
     updated_at: String,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
 }
 
-/// The fields of a capability. Further fields are kept.
+/// The fields of a new capability. Further fields are kept.
 #[derive(ToSchema)]
-#[schema(rename_all = "camelCase", example = json!({ "name": "Safety baseline", "skillPack": ["git"] }))]
+#[schema(rename_all = "camelCase", example = json!({
+    "id": "cap-safety", "name": "Safety baseline", "promptPack": "Never force-push.", "skillPack": ["git"]
+}))]
 #[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
-struct CapabilityBody {
-    /// Chosen by the client, or minted.
-    #[schema(schema_with = schemas::anything)]
-    id: Option<Value>,
+struct CreateCapabilityBody {
+    /// Chosen by the client, or minted. A capability with this id is created once.
+    id: Option<ChosenId>,
     /// What people call it; `Capability` when blank.
-    #[schema(schema_with = schemas::text)]
-    name: Option<Value>,
+    name: Option<Text>,
+    /// What it is.
+    description: Option<FreeText>,
     /// The text that agents are given.
-    #[schema(schema_with = schemas::anything)]
-    prompt_pack: Option<Value>,
-    /// Whether it is in use: a boolean or a usual word; true when absent.
-    #[schema(schema_with = schemas::anything)]
-    enabled: Option<Value>,
-    /// A list, or one.
-    #[schema(schema_with = schemas::anything)]
-    skill_pack: Option<Value>,
-    /// A list, or one.
-    #[schema(schema_with = schemas::anything)]
-    constraints: Option<Value>,
+    prompt_pack: Option<FreeText>,
+    /// What agents are taught.
+    skill_pack: Option<Items>,
+    /// What agents must not do.
+    constraints: Option<Items>,
+    /// Whether it is in use.
+    enabled: Option<Enabled>,
+    /// Anything else.
+    meta: Option<Fields>,
+    /// When it was created; now when absent.
+    created_at: Option<Moment>,
+    /// When it was last changed; now when absent.
+    updated_at: Option<Moment>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
+}
+
+/// The fields to change; what is absent stays. Further fields are kept.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({ "constraints": ["no destructive commands"] }))]
+#[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
+struct ChangeCapabilityBody {
+    /// What people call it; `Capability` when blank.
+    name: Option<Text>,
+    /// What it is.
+    description: Option<FreeText>,
+    /// The text that agents are given.
+    prompt_pack: Option<FreeText>,
+    /// What agents are taught.
+    skill_pack: Option<Items>,
+    /// What agents must not do.
+    constraints: Option<Items>,
+    /// Whether it is in use.
+    enabled: Option<Enabled>,
+    /// Anything else.
+    meta: Option<Fields>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
 }
 
 /// One capability.
@@ -72,10 +117,21 @@ struct CapabilityBody {
 #[expect(dead_code, reason = "written around the stored document")]
 struct CapabilityAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
+    /// The capability.
+    data: CapabilityView,
+}
+
+/// A capability that is there, now or before.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written around the stored document")]
+struct CapabilityCreatedAnswer {
+    /// Always true.
+    success: Yes,
     /// The capability.
     data: CapabilityView,
     /// `capability exists` when this request did not make it.
+    #[schema(nullable = false)]
     message: Option<String>,
 }
 
@@ -84,11 +140,11 @@ struct CapabilityAnswer {
 #[expect(dead_code, reason = "written around the stored documents")]
 struct CapabilitiesAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The capabilities, the last changed first.
     data: Vec<CapabilityView>,
     /// How many there are in `data`.
-    total: usize,
+    total: u64,
 }
 
 /// Which capabilities to list.
@@ -117,10 +173,10 @@ async fn list_capabilities(services: Data<Services>, caller: Caller, query: Quer
 /// Creates a capability, unless one with its id exists.
 #[utoipa::path(
     tag = "capabilities",
-    request_body = CapabilityBody,
+    request_body = CreateCapabilityBody,
     responses(
-        (status = 201, description = "Created", body = CapabilityAnswer),
-        (status = 200, description = "It exists already, and is as it was", body = CapabilityAnswer),
+        (status = 201, description = "Created", body = CapabilityCreatedAnswer),
+        (status = 200, description = "It exists already, and is as it was", body = CapabilityCreatedAnswer),
     ),
     extensions(("x-permission" = json!("agents.write"))),
 )]
@@ -133,7 +189,7 @@ async fn create_capability(services: Data<Services>, caller: Caller, body: Body)
 /// Reads a capability.
 #[utoipa::path(
     tag = "capabilities",
-    params(("id" = String, Path, description = "The capability")),
+    params(("id" = String, Path, description = "The capability", example = "cap-safety")),
     responses((status = 200, description = "The capability", body = CapabilityAnswer)),
     extensions(("x-permission" = json!("agents.read"))),
 )]
@@ -146,8 +202,8 @@ async fn get_capability(services: Data<Services>, caller: Caller, id: Id) -> Api
 /// Changes the fields of a capability that the body names.
 #[utoipa::path(
     tag = "capabilities",
-    params(("id" = String, Path, description = "The capability")),
-    request_body = CapabilityBody,
+    params(("id" = String, Path, description = "The capability", example = "cap-safety")),
+    request_body = ChangeCapabilityBody,
     responses((status = 200, description = "Changed", body = CapabilityAnswer)),
     extensions(("x-permission" = json!("agents.write"))),
 )]
@@ -165,7 +221,7 @@ async fn change_capability(
 /// Deletes a capability.
 #[utoipa::path(
     tag = "capabilities",
-    params(("id" = String, Path, description = "The capability")),
+    params(("id" = String, Path, description = "The capability", example = "cap-safety")),
     responses((status = 200, description = "Deleted", body = MessageAnswer)),
     extensions(("x-permission" = json!("agents.write"))),
 )]

@@ -9,22 +9,29 @@ use pilotdeck_domain::identity::Denied;
 use pilotdeck_domain::{InputCode, InvalidInput};
 use pilotdeck_services::Error;
 use serde_json::json;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::envelope::{Json, Object};
 
 macro_rules! error_codes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:ident;)*) => {
+    ($(#[doc = $meaning:literal] $variant:ident = $name:literal, $status:ident;)*) => {
         /// A stable code; each has one status.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum ErrorCode { $($(#[$doc])* $variant,)* }
+        pub(crate) enum ErrorCode { $(#[doc = $meaning] $variant,)* }
 
         impl ErrorCode {
-            #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// The word on the wire.
             pub(crate) const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it means, for a person.
+            pub(crate) const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
             }
 
             /// The status that it is answered with.
@@ -89,6 +96,25 @@ error_codes! {
     /// The disk is full.
     StorageFull = "storage_full", INSUFFICIENT_STORAGE;
 }
+
+impl PartialSchema for ErrorCode {
+    fn schema() -> RefOr<Schema> {
+        let codes = Self::ALL.iter().map(|code| {
+            format!("- `{}` ({}): {}", code.as_str(), code.status().as_u16(), code.meaning().trim())
+        });
+        let codes = codes.collect::<Vec<_>>().join("\n");
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(Self::ALL.iter().map(|code| code.as_str())))
+            .description(Some(format!(
+                "What is wrong, for a program. The codes stay, and each has one status; further ones may be \
+                 added.\n\n{codes}"
+            )))
+            .into()
+    }
+}
+
+impl ToSchema for ErrorCode {}
 
 /// A failed request.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::envelope::{Json, data};
 use crate::error::ApiResult;
 use crate::extract::{Body, Caller, Query};
-use crate::schemas;
+use crate::schemas::{self, ChosenEventId, Reference, Text, Yes};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_events).service(append_event);
@@ -19,36 +19,45 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 /// Something that happened.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({
-    "id": "evt-0198c5a2f3b17c4e9d1a2b3c4d5e6f70", "ts": "2026-02-11T15:00:00.000000Z", "type": "milestone",
-    "level": "info", "projectId": "proj-a", "runId": "run-2026-02-11-login", "agentId": "claude-sonnet",
-    "title": "Login works", "message": null, "data": { "commit": "08780dd" }
+    "id": "evt-login-works", "ts": "2026-02-11T15:00:00.000000Z", "type": "milestone", "level": "info",
+    "projectId": "proj-a", "runId": "run-2026-02-11-login", "agentId": "claude-sonnet", "title": "Login works",
+    "message": null, "data": { "commit": "08780dd" }
 }))]
 #[expect(dead_code, reason = "the shape of stored documents")]
 pub(crate) struct EventView {
     /// Identifies the event.
+    #[schema(required = true)]
     id: Option<String>,
-    /// When it was appended, by the server's clock.
+    /// When it was appended, by the server's clock; null on some events of older databases.
+    #[schema(required = true, format = DateTime)]
     ts: Option<String>,
     /// What kind of event it is: note, milestone, error, `action.set_status`, …
     r#type: String,
     /// debug, info, warn, error, or a word of the client's.
     level: String,
     /// The project.
+    #[schema(required = true)]
     project_id: Option<String>,
     /// The run.
+    #[schema(required = true)]
     run_id: Option<String>,
     /// The agent.
+    #[schema(required = true)]
     agent_id: Option<String>,
     /// A line about it.
+    #[schema(required = true)]
     title: Option<String>,
     /// A text about it.
+    #[schema(required = true)]
     message: Option<String>,
     /// Anything.
-    #[schema(schema_with = schemas::anything)]
     data: Value,
+    /// The key that it was appended under, if there was one.
+    #[schema(nullable = false)]
+    idempotency_key: Option<String>,
 }
 
-/// An event to append. Everything is optional.
+/// An event to append. Everything is optional, and further fields are dropped.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({
     "id": "evt-login-works", "type": "milestone", "projectId": "proj-a", "runId": "run-2026-02-11-login",
@@ -57,51 +66,48 @@ pub(crate) struct EventView {
 #[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
 struct AppendEventBody {
     /// Chosen by the client, or minted. An event with this id is appended once.
-    #[schema(schema_with = schemas::reference)]
-    id: Option<Value>,
+    id: Option<ChosenEventId>,
     /// What kind of event it is; `note` when absent.
-    #[schema(schema_with = schemas::text)]
-    r#type: Option<Value>,
-    /// How bad it is; `info` when absent.
-    #[schema(schema_with = schemas::text)]
-    level: Option<Value>,
+    r#type: Option<Text>,
+    /// debug, info, warn, error, or a word of the client's; `info` when absent.
+    level: Option<Text>,
     /// The project; the run's when absent.
-    #[schema(schema_with = schemas::reference)]
-    project_id: Option<Value>,
+    project_id: Option<Reference>,
     /// The run, or its client's session.
-    #[schema(schema_with = schemas::reference)]
-    run_id: Option<Value>,
+    run_id: Option<Reference>,
     /// The agent.
-    #[schema(schema_with = schemas::reference)]
-    agent_id: Option<Value>,
+    agent_id: Option<Reference>,
+    /// In place of `agentId`.
+    created_by: Option<Reference>,
     /// A line about it.
-    #[schema(schema_with = schemas::text)]
-    title: Option<Value>,
+    title: Option<Text>,
     /// A text about it.
-    #[schema(schema_with = schemas::text)]
-    message: Option<Value>,
+    message: Option<Text>,
+    /// In place of `message`.
+    description: Option<Text>,
     /// Anything.
-    #[schema(schema_with = schemas::anything)]
     data: Option<Value>,
+    /// Anything that shows it; kept in `data`.
+    evidence: Option<Value>,
     /// In place of an id: an event with this key is appended once.
-    #[schema(schema_with = schemas::reference)]
-    idempotency_key: Option<Value>,
+    idempotency_key: Option<Reference>,
 }
 
-/// One event.
+/// An event that is on the timeline, now or before.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "written around the stored document")]
 struct EventAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The event.
     data: EventView,
-    /// `event exists` when this request did not append it.
-    message: Option<String>,
     /// Identifies the event.
     id: String,
     /// Whether this request appended it.
     created: bool,
+    /// `event exists` when this request did not append it.
+    #[schema(nullable = false)]
+    message: Option<String>,
 }
 
 /// Several events.
@@ -109,11 +115,11 @@ struct EventAnswer {
 #[expect(dead_code, reason = "written around the stored documents")]
 struct EventsAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The newest events that match, oldest first.
     data: Vec<EventView>,
     /// How many there are in `data`.
-    total: usize,
+    total: u64,
 }
 
 /// Which events to list.

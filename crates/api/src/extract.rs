@@ -58,7 +58,7 @@ impl FromRequest for Body {
     }
 }
 
-/// A body that is a JSON object, or none at all.
+/// A body that is a JSON object; null, or none at all, is an empty one.
 pub(crate) struct OptionalBody(pub(crate) Map<String, Value>);
 
 impl FromRequest for OptionalBody {
@@ -73,6 +73,9 @@ impl FromRequest for OptionalBody {
                 return Ok(Self(Map::new()));
             }
             require_json(&request)?;
+            if bytes.trim_ascii() == b"null" {
+                return Ok(Self(Map::new()));
+            }
             object(&bytes).map(Self)
         })
     }

@@ -13,6 +13,7 @@ use crate::envelope::{Json, Object, data};
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::extract::{Body, Caller};
 use crate::projects::MessageAnswer;
+use crate::schemas::Yes;
 use crate::sessions;
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -67,7 +68,7 @@ struct AccountView {
 #[expect(dead_code, reason = "written field by field")]
 struct AccountAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The account.
     data: AccountData,
 }
@@ -78,6 +79,15 @@ struct AccountAnswer {
 struct AccountData {
     /// The person.
     user: AccountView,
+}
+
+/// That it is done.
+#[derive(ToSchema)]
+#[schema(example = json!({ "success": true }))]
+#[expect(dead_code, reason = "written field by field")]
+struct SuccessAnswer {
+    /// Always true.
+    success: Yes,
 }
 
 /// Signs a person in: the answer sets the session cookie, which is good for 24 hours.
@@ -133,7 +143,7 @@ async fn read_account(services: Data<Services>, caller: Caller) -> ApiResult {
 /// Signs a person out. Without a session there is nothing to do.
 #[utoipa::path(
     tag = "auth",
-    responses((status = 200, description = "Signed out", body = MessageAnswer)),
+    responses((status = 200, description = "Signed out", body = SuccessAnswer)),
     extensions(("x-permission" = json!("public"))),
 )]
 #[post("/api/auth/logout")]

@@ -13,6 +13,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::envelope::{Json, Object, data};
 use crate::error::ApiResult;
 use crate::extract::{Caller, Query};
+use crate::schemas::Yes;
 use crate::usage::{UsageQuery, filter};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -24,7 +25,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 #[expect(dead_code, reason = "only for the document")]
 struct ProjectStatsAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The statistics.
     data: ProjectStatsView,
 }
@@ -86,49 +87,59 @@ impl From<ProjectStats> for ProjectStatsView {
 #[expect(dead_code, reason = "only for the document")]
 struct TokenStatsAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The sums.
     data: TokenStatsView,
 }
 
 /// Usage added up in every way.
 #[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
+#[schema(rename_all = "camelCase", example = json!({
+    "totals": { "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540, "cost": 0.0123 },
+    "byDay": [{
+        "day": "2026-02-11", "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540,
+        "cost": 0.0123
+    }],
+    "byProject": [{
+        "projectId": "proj-a", "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540,
+        "cost": 0.0123
+    }],
+    "byAgent": [{
+        "agentId": "unassigned", "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540,
+        "cost": 0.0123
+    }],
+    "byWorkspace": [{
+        "workspace": "unknown", "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540,
+        "cost": 0.0123
+    }],
+    "byModel": [{
+        "model": "claude-sonnet", "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540,
+        "cost": 0.0123
+    }]
+}))]
 #[expect(dead_code, reason = "written field by field")]
 struct TokenStatsView {
     /// Everything together.
     totals: TokenSumView,
-    /// By `day` (UTC), ascending.
-    by_day: Vec<TokenSumView>,
-    /// By `projectId`, the most tokens first; `unassigned` is none.
-    by_project: Vec<TokenSumView>,
-    /// By `agentId`, the most tokens first; `unassigned` is none.
-    by_agent: Vec<TokenSumView>,
-    /// By `workspace`, the most tokens first; `unknown` is none.
-    by_workspace: Vec<TokenSumView>,
-    /// By `model`, the most tokens first; `unknown` is none.
-    by_model: Vec<TokenSumView>,
+    /// By day (UTC), ascending.
+    by_day: Vec<DaySumView>,
+    /// By project, the most tokens first.
+    by_project: Vec<ProjectSumView>,
+    /// By agent, the most tokens first.
+    by_agent: Vec<AgentSumView>,
+    /// By workspace, the most tokens first.
+    by_workspace: Vec<WorkspaceSumView>,
+    /// By model, the most tokens first.
+    by_model: Vec<ModelSumView>,
 }
 
-/// Usage that belongs together, added up. One of `day`, `projectId`, `agentId`, `workspace`, `model` says what it is.
+/// Usage added up. Sums beyond 64 bits are as close as a double comes.
 #[derive(ToSchema)]
-#[schema(rename_all = "camelCase", example = json!({
-    "projectId": "proj-a", "records": 2, "promptTokens": 2400, "completionTokens": 680, "totalTokens": 3080, "cost": 0.0246
-}))]
+#[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "written field by field")]
 struct TokenSumView {
-    /// The day.
-    day: Option<String>,
-    /// The project.
-    project_id: Option<String>,
-    /// The agent.
-    agent_id: Option<String>,
-    /// The workspace.
-    workspace: Option<String>,
-    /// The model.
-    model: Option<String>,
     /// How many records.
-    records: i64,
+    records: u64,
     /// Tokens that went in.
     prompt_tokens: u64,
     /// Tokens that came out.
@@ -137,6 +148,58 @@ struct TokenSumView {
     total_tokens: u64,
     /// What they cost, as reported.
     cost: f64,
+}
+
+/// The usage of one day.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written field by field")]
+struct DaySumView {
+    /// The day, such as `2026-02-11`; `unknown` where a record of an older database has no time.
+    day: String,
+    #[serde(flatten)]
+    sum: TokenSumView,
+}
+
+/// The usage of one project.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "written field by field")]
+struct ProjectSumView {
+    /// The project; `unassigned` is none.
+    project_id: String,
+    #[serde(flatten)]
+    sum: TokenSumView,
+}
+
+/// The usage of one agent.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "written field by field")]
+struct AgentSumView {
+    /// The agent; `unassigned` is none.
+    agent_id: String,
+    #[serde(flatten)]
+    sum: TokenSumView,
+}
+
+/// The usage in one workspace.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written field by field")]
+struct WorkspaceSumView {
+    /// The workspace; `unknown` is none.
+    workspace: String,
+    #[serde(flatten)]
+    sum: TokenSumView,
+}
+
+/// The usage of one model.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written field by field")]
+struct ModelSumView {
+    /// The model; `unknown` is none.
+    model: String,
+    #[serde(flatten)]
+    sum: TokenSumView,
 }
 
 /// Counts projects and adds up their money.

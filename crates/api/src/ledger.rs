@@ -1,5 +1,7 @@
 //! `/api/ledger`.
 
+use std::collections::BTreeMap;
+
 use actix_web::{get, web::Data};
 use pilotdeck_domain::ledger::Line;
 use pilotdeck_services::Services;
@@ -11,7 +13,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::envelope::{Json, Object, data};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Caller, Query};
-use crate::schemas;
+use crate::schemas::{self, Yes};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_ledger);
@@ -32,26 +34,31 @@ struct LineView {
     /// Its place: gapless, ascending from 1.
     seq: i64,
     /// When it was written.
+    #[schema(format = DateTime)]
     ts: String,
-    /// person, agent, anybody, administrator or system.
+    /// Who did it: a person, an agent, anybody while there is no agent token, the administrator, or the server itself.
     actor_kind: String,
     /// Which person.
+    #[schema(required = true)]
     actor_id: Option<String>,
     /// What was done.
     operation: String,
     /// What kind of thing it was done to.
     subject_kind: String,
     /// Which one.
+    #[schema(required = true)]
     subject_id: Option<String>,
     /// The project it belongs to.
+    #[schema(required = true)]
     project_id: Option<String>,
     /// The run it belongs to.
+    #[schema(required = true)]
     run_id: Option<String>,
     /// The request that asked for it.
+    #[schema(required = true)]
     request_id: Option<String>,
     /// Values before and after, or the digest of an immutable row.
-    #[schema(schema_with = schemas::object)]
-    change: Value,
+    change: BTreeMap<String, Value>,
     /// The hash of the line before.
     prev_hash: String,
     /// SHA-256 over the canonical JSON (RFC 8785) of all the other fields.
@@ -64,11 +71,11 @@ struct LineView {
 #[expect(dead_code, reason = "written field by field")]
 struct LedgerAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The lines, oldest first.
     data: Vec<LineView>,
     /// How many there are in `data`.
-    total: usize,
+    total: u64,
     /// The place of the ledger's last line.
     last_seq: i64,
     /// Its hash.
@@ -81,7 +88,7 @@ struct LedgerAnswer {
 #[expect(dead_code, reason = "read from the query string by name")]
 struct ListLedgerQuery {
     /// Only lines after this place, the first ones of them; without it the newest lines.
-    #[param(minimum = 0)]
+    #[param(schema_with = schemas::query_place)]
     since: Option<i64>,
     /// Only lines of this project.
     project_id: Option<String>,

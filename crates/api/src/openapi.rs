@@ -1,20 +1,24 @@
 //! The OpenAPI document: generated from the routes that are mounted, completed with what is true of all of them.
 
+use std::collections::BTreeMap;
+
 use actix_web::App;
 use serde_json::Value;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema};
 use utoipa::{OpenApi as _, ToSchema};
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::error::ErrorCode;
 use crate::guard::permission;
 use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
+use crate::schemas::No;
 use crate::sessions::COOKIE;
 use crate::{
     actions, capabilities, events, identity, insights, ledger, operations, profiles, projects,
-    proposals, runs, schemas, usage,
+    proposals, runs, usage,
 };
 use pilotdeck_domain::identity::Permission;
 
@@ -39,27 +43,33 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 #[derive(ToSchema)]
 #[schema(example = json!({
     "success": false, "error": "Conflict: updatedAt mismatch", "code": "version_mismatch",
-    "data": { "message": "expected=…, actual=…", "expectedUpdatedAt": "…", "actualUpdatedAt": "…", "current": {} }
+    "data": {
+        "message": "expected=2026-02-11T15:00:00.000000Z, actual=2026-02-12T09:30:00.123456Z",
+        "expectedUpdatedAt": "2026-02-11T15:00:00.000000Z", "actualUpdatedAt": "2026-02-12T09:30:00.123456Z",
+        "current": { "id": "proj-a", "name": "Atlas API Gateway", "updatedAt": "2026-02-12T09:30:00.123456Z" }
+    }
 }))]
 #[expect(dead_code, reason = "written field by field")]
 pub(crate) struct Failure {
     /// Always false.
-    success: bool,
+    success: No,
     /// What is wrong, for a person. The words may change.
     error: String,
-    /// What is wrong, for a program. The words stay.
-    code: String,
+    /// What is wrong, for a program.
+    code: ErrorCode,
     /// Facts that help to go on.
-    #[schema(schema_with = schemas::object)]
-    data: Option<Value>,
+    #[schema(nullable = false)]
+    data: Option<BTreeMap<String, Value>>,
     /// The fields that are wrong.
+    #[schema(nullable = false)]
     details: Option<Vec<FieldFailure>>,
 }
 
 /// What is wrong with a field.
 #[derive(ToSchema)]
+#[schema(example = json!({ "field": "name", "message": "Project name cannot be empty" }))]
 #[expect(dead_code, reason = "written field by field")]
-struct FieldFailure {
+pub(crate) struct FieldFailure {
     /// The field, as the client named it.
     field: String,
     /// What is wrong with it, for a person.
@@ -73,7 +83,10 @@ struct FieldFailure {
         description = "The ledger and control console for projects that agents work on. Every change is written to an \
             append-only, hash-chained ledger in the transaction that makes it.\n\nTimes are RFC 3339, UTC, with six \
             fraction digits; `updatedAt` is the version of a row and is compared as text. `x-permission` names what an \
-            operation asks of its caller.",
+            operation asks of its caller.\n\nSchemas say what to send. Clients that are not as strict are understood, \
+            too: `x-lenient` beside a schema is the wider schema of what is taken in its place, and what it becomes is \
+            said in words. Null is the same as absent, unless a change is to empty a field. U+0000 is refused in every \
+            text.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Failure)),
@@ -100,6 +113,8 @@ pub fn document() -> OpenApi {
     let (_, mut document) =
         App::new().into_utoipa_app().openapi(Api::openapi()).configure(routes).split_for_parts();
     add_credentials(&mut document);
+    let components = document.components.iter_mut();
+    components.flat_map(|components| components.schemas.values_mut()).for_each(describe);
     for item in document.paths.paths.values_mut() {
         let methods =
             [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
@@ -124,6 +139,19 @@ pub(crate) fn print(document: &OpenApi) -> String {
     let mut text = document.to_pretty_json().expect("the document is JSON");
     text.push('\n');
     text
+}
+
+/// Puts what is said of a field beside its schema, where readers look for it: of one that may be null, it comes inside.
+fn describe(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::Object(object)) = schema else { return };
+    for field in object.properties.values_mut() {
+        if let RefOr::T(Schema::OneOf(choice)) = field
+            && let Some(RefOr::Ref(reference)) = choice.items.first_mut()
+            && choice.description.is_none()
+        {
+            choice.description = Some(std::mem::take(&mut reference.description));
+        }
+    }
 }
 
 fn add_credentials(document: &mut OpenApi) {

@@ -1,5 +1,6 @@
 //! What operates the server: health, meta, the OpenAPI document, the start page, and the administrator's operations.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::http::header::ContentType;
@@ -7,14 +8,14 @@ use actix_web::{HttpResponse, get, post, web::Data};
 use pilotdeck_domain::projects::{ProjectPriority, ProjectStatus};
 use pilotdeck_domain::times::WireTime;
 use pilotdeck_services::Services;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::envelope::{Json, Object, data};
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
-use crate::schemas;
+use crate::schemas::Yes;
 use crate::server::Surface;
 
 /// The page that `/` answers while there is no console.
@@ -42,10 +43,11 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 #[expect(dead_code, reason = "written field by field")]
 struct HealthAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// Always `healthy`.
     status: String,
     /// The server's time.
+    #[schema(format = DateTime)]
     timestamp: String,
 }
 
@@ -54,14 +56,23 @@ struct HealthAnswer {
 #[expect(dead_code, reason = "written field by field")]
 struct MetaAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// What the server is.
     data: MetaView,
 }
 
 /// What the server is.
 #[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
+#[schema(rename_all = "camelCase", example = json!({
+    "service": "PilotDeck", "version": env!("CARGO_PKG_VERSION"), "apiBase": "/api",
+    "dataLastUpdated": "2026-02-12T09:30:00.123456Z", "projectCount": 1,
+    "enums": { "status": ProjectStatus::ALL, "priority": ProjectPriority::ALL },
+    "auth": {
+        "agentTokenRequired": true, "adminTokenRequired": false, "agentHeader": AGENT_HEADER,
+        "adminHeader": ADMIN_HEADER
+    },
+    "capabilities": { "projects": true, "stats": true, "ledger": true }
+}))]
 #[expect(dead_code, reason = "written field by field")]
 struct MetaView {
     /// Always `PilotDeck`.
@@ -70,19 +81,42 @@ struct MetaView {
     version: String,
     /// Where the API begins.
     api_base: String,
-    /// When any project was last changed.
+    /// When any project was last changed; null when there never was one.
+    #[schema(required = true, format = DateTime)]
     data_last_updated: Option<String>,
     /// How many projects there are.
-    project_count: i64,
+    project_count: u64,
     /// The words that clients offer for a status and a priority.
-    #[schema(schema_with = schemas::object)]
-    enums: Value,
+    enums: EnumsView,
     /// Which tokens are set, and the headers that carry them.
-    #[schema(schema_with = schemas::object)]
-    auth: Value,
+    auth: TokensView,
     /// What this server can do.
-    #[schema(schema_with = schemas::object)]
-    capabilities: Value,
+    capabilities: BTreeMap<String, bool>,
+}
+
+/// The words that clients offer.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written field by field")]
+struct EnumsView {
+    /// For a status.
+    status: Vec<ProjectStatus>,
+    /// For a priority.
+    priority: Vec<ProjectPriority>,
+}
+
+/// How programs identify themselves.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "written field by field")]
+struct TokensView {
+    /// Whether agents need a token.
+    agent_token_required: bool,
+    /// Whether there is a token for the administrator; without one the administrator's operations are off.
+    admin_token_required: bool,
+    /// The header that carries the agents' token.
+    agent_header: String,
+    /// The header that carries the administrator's token.
+    admin_header: String,
 }
 
 /// Says that the server is there.

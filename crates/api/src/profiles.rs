@@ -1,5 +1,7 @@
 //! `/api/agent/profiles`.
 
+use std::collections::BTreeMap;
+
 use actix_web::{delete, get, patch, post, web::Data};
 use pilotdeck_services::Services;
 use serde_json::Value;
@@ -10,7 +12,7 @@ use crate::envelope::{Json, Object, data};
 use crate::error::ApiResult;
 use crate::extract::{Body, Caller, Id, Query};
 use crate::projects::MessageAnswer;
-use crate::schemas;
+use crate::schemas::{self, ChosenId, Enabled, Fields, FreeText, Items, Moment, Text, Yes};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
@@ -24,9 +26,9 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 /// What an agent is and may do, in its owner's words. Fields that PilotDeck does not know are kept.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({
-    "id": "agent-reviewer", "name": "Reviewer", "role": "reviewer", "description": "", "outputMode": "concise",
-    "writebackPolicy": "minimal", "styleTags": [], "skills": ["rust"], "permissions": {}, "meta": {},
-    "enabled": true, "createdAt": "2026-02-11T15:00:00.000000Z", "updatedAt": "2026-02-11T15:00:00.000000Z"
+    "id": "agent-reviewer", "name": "Reviewer", "role": "reviewer", "description": "", "styleTags": [],
+    "skills": ["rust"], "outputMode": "concise", "writebackPolicy": "minimal", "permissions": {}, "enabled": true,
+    "meta": {}, "createdAt": "2026-02-11T15:00:00.000000Z", "updatedAt": "2026-02-11T15:00:00.000000Z"
 }))]
 #[expect(dead_code, reason = "the shape of stored documents")]
 struct ProfileView {
@@ -35,38 +37,98 @@ struct ProfileView {
     /// What people call it.
     name: String,
     /// What it does.
+    #[schema(required = true)]
     role: Option<String>,
+    /// What it is. Profiles of an older database may lack this and the next six.
+    description: Option<FreeText>,
+    /// How it writes.
+    style_tags: Option<Items>,
+    /// What it can.
+    skills: Option<Items>,
+    /// How much it writes.
+    output_mode: Option<FreeText>,
+    /// How much it reports.
+    writeback_policy: Option<FreeText>,
+    /// What it may.
+    permissions: Option<Fields>,
+    /// Anything else.
+    meta: Option<Fields>,
     /// Whether it is in use.
     enabled: bool,
     /// When it was created.
+    #[schema(format = DateTime)]
     created_at: String,
     /// When it was last changed.
+    #[schema(format = DateTime)]
     updated_at: String,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
 }
 
-/// The fields of a profile. Further fields are kept.
+/// The fields of a new profile. Further fields are kept.
 #[derive(ToSchema)]
-#[schema(rename_all = "camelCase", example = json!({ "name": "Reviewer", "role": "reviewer", "skills": ["rust"] }))]
+#[schema(rename_all = "camelCase", example = json!({
+    "id": "agent-reviewer", "name": "Reviewer", "role": "reviewer", "skills": ["rust"]
+}))]
 #[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
-struct ProfileBody {
-    /// Chosen by the client, or minted.
-    #[schema(schema_with = schemas::anything)]
-    id: Option<Value>,
+struct CreateProfileBody {
+    /// Chosen by the client, or minted. A profile with this id is created once.
+    id: Option<ChosenId>,
     /// What people call it; `Agent` when blank.
-    #[schema(schema_with = schemas::text)]
-    name: Option<Value>,
-    /// What it does; `general` when absent.
-    #[schema(schema_with = schemas::text)]
-    role: Option<Value>,
-    /// Whether it is in use: a boolean or a usual word; true when absent.
-    #[schema(schema_with = schemas::anything)]
-    enabled: Option<Value>,
-    /// A list, or one.
-    #[schema(schema_with = schemas::anything)]
-    skills: Option<Value>,
-    /// A list, or one.
-    #[schema(schema_with = schemas::anything)]
-    style_tags: Option<Value>,
+    name: Option<Text>,
+    /// What it does; `general` when null.
+    role: Option<Text>,
+    /// What it is.
+    description: Option<FreeText>,
+    /// How it writes.
+    style_tags: Option<Items>,
+    /// What it can.
+    skills: Option<Items>,
+    /// How much it writes; `concise` when null.
+    output_mode: Option<FreeText>,
+    /// How much it reports; `minimal` when null.
+    writeback_policy: Option<FreeText>,
+    /// What it may.
+    permissions: Option<Fields>,
+    /// Anything else.
+    meta: Option<Fields>,
+    /// Whether it is in use.
+    enabled: Option<Enabled>,
+    /// When it was created; now when absent.
+    created_at: Option<Moment>,
+    /// When it was last changed; now when absent.
+    updated_at: Option<Moment>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
+}
+
+/// The fields to change; what is absent stays. Further fields are kept.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({ "skills": ["rust", "sql"], "enabled": false }))]
+#[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
+struct ChangeProfileBody {
+    /// What people call it; `Agent` when blank.
+    name: Option<Text>,
+    /// What it does; `general` when null.
+    role: Option<Text>,
+    /// What it is.
+    description: Option<FreeText>,
+    /// How it writes.
+    style_tags: Option<Items>,
+    /// What it can.
+    skills: Option<Items>,
+    /// How much it writes; `concise` when null.
+    output_mode: Option<FreeText>,
+    /// How much it reports; `minimal` when null.
+    writeback_policy: Option<FreeText>,
+    /// What it may.
+    permissions: Option<Fields>,
+    /// Anything else.
+    meta: Option<Fields>,
+    /// Whether it is in use.
+    enabled: Option<Enabled>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
 }
 
 /// One profile.
@@ -74,10 +136,21 @@ struct ProfileBody {
 #[expect(dead_code, reason = "written around the stored document")]
 struct ProfileAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
+    /// The profile.
+    data: ProfileView,
+}
+
+/// A profile that is there, now or before.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written around the stored document")]
+struct ProfileCreatedAnswer {
+    /// Always true.
+    success: Yes,
     /// The profile.
     data: ProfileView,
     /// `profile exists` when this request did not make it.
+    #[schema(nullable = false)]
     message: Option<String>,
 }
 
@@ -86,11 +159,11 @@ struct ProfileAnswer {
 #[expect(dead_code, reason = "written around the stored documents")]
 struct ProfilesAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The profiles, the last changed first.
     data: Vec<ProfileView>,
     /// How many there are in `data`.
-    total: usize,
+    total: u64,
 }
 
 /// Which profiles to list.
@@ -119,10 +192,10 @@ async fn list_profiles(services: Data<Services>, caller: Caller, query: Query) -
 /// Creates a profile, unless one with its id exists.
 #[utoipa::path(
     tag = "profiles",
-    request_body = ProfileBody,
+    request_body = CreateProfileBody,
     responses(
-        (status = 201, description = "Created", body = ProfileAnswer),
-        (status = 200, description = "It exists already, and is as it was", body = ProfileAnswer),
+        (status = 201, description = "Created", body = ProfileCreatedAnswer),
+        (status = 200, description = "It exists already, and is as it was", body = ProfileCreatedAnswer),
     ),
     extensions(("x-permission" = json!("agents.write"))),
 )]
@@ -135,7 +208,7 @@ async fn create_profile(services: Data<Services>, caller: Caller, body: Body) ->
 /// Reads a profile.
 #[utoipa::path(
     tag = "profiles",
-    params(("id" = String, Path, description = "The profile")),
+    params(("id" = String, Path, description = "The profile", example = "agent-reviewer")),
     responses((status = 200, description = "The profile", body = ProfileAnswer)),
     extensions(("x-permission" = json!("agents.read"))),
 )]
@@ -148,8 +221,8 @@ async fn get_profile(services: Data<Services>, caller: Caller, id: Id) -> ApiRes
 /// Changes the fields of a profile that the body names.
 #[utoipa::path(
     tag = "profiles",
-    params(("id" = String, Path, description = "The profile")),
-    request_body = ProfileBody,
+    params(("id" = String, Path, description = "The profile", example = "agent-reviewer")),
+    request_body = ChangeProfileBody,
     responses((status = 200, description = "Changed", body = ProfileAnswer)),
     extensions(("x-permission" = json!("agents.write"))),
 )]
@@ -162,7 +235,7 @@ async fn change_profile(services: Data<Services>, caller: Caller, id: Id, body: 
 /// Deletes a profile.
 #[utoipa::path(
     tag = "profiles",
-    params(("id" = String, Path, description = "The profile")),
+    params(("id" = String, Path, description = "The profile", example = "agent-reviewer")),
     responses((status = 200, description = "Deleted", body = MessageAnswer)),
     extensions(("x-permission" = json!("agents.write"))),
 )]

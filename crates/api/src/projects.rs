@@ -1,20 +1,25 @@
 //! `/api/projects`.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::StatusCode;
 use actix_web::{delete, get, patch, post, put, web::Data};
 use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::projects::expected_version;
 use pilotdeck_services::Services;
 use pilotdeck_services::projects::{BatchOp, ProjectFilter, ProjectList};
-use serde::Serialize;
 use serde_json::{Map, Value, json};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::envelope::{Json, Object, data};
 use crate::error::{ApiError, ApiResult, ErrorCode};
 use crate::extract::{Body, Caller, Id, Query};
-use crate::schemas;
+use crate::schemas::{
+    self, Amount, Budget, ChosenId, FreeText, Ids, Moment, Money, MoneyInput, Name, No, Percent,
+    SeenVersion, Text, Texts, Word, Yes,
+};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
@@ -29,109 +34,128 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 /// A project. Fields that PilotDeck does not know are kept and served as they were sent.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(example = json!({
-    "id": "proj-0198c5a2f3b17c4e9d1a2b3c4d5e6f70", "name": "Atlas API Gateway", "status": "in-progress",
-    "priority": "high", "category": "backend", "progress": 37, "description": "", "notes": "", "tags": ["api"],
-    "cost": { "total": 1200.5 }, "revenue": { "total": 0 }, "budget": 5000.0, "actualCost": 1200.5,
-    "createdAt": "2026-02-11T15:00:00.000000Z", "updatedAt": "2026-02-12T09:30:00.123456Z"
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({
+    "id": "proj-a", "name": "Atlas API Gateway", "status": "in-progress", "priority": "high", "category": "backend",
+    "progress": 37, "description": "", "notes": "", "tags": ["api"], "cost": { "total": 1200.5 },
+    "revenue": { "total": 0 }, "budget": 5000.0, "actualCost": 1200.5, "createdAt": "2026-02-11T15:00:00.000000Z",
+    "updatedAt": "2026-02-12T09:30:00.123456Z"
 }))]
+#[expect(dead_code, reason = "the shape of stored documents")]
 pub(crate) struct ProjectView {
     /// Identifies the project.
     id: String,
-    /// What people call it.
+    /// What people call it; not unique.
     name: String,
     /// planning, in-progress, paused, completed, cancelled, or a word of the client's.
     status: String,
     /// low, medium, high, urgent, or a word of the client's.
     priority: String,
     /// A free grouping.
+    #[schema(required = true)]
     category: Option<String>,
     /// Percent done, 0 to 100.
     progress: i64,
+    /// What it is about. Projects of an older database may lack this and the next four.
+    description: Option<FreeText>,
+    /// Notes, a line each.
+    notes: Option<FreeText>,
+    /// Its tags.
+    tags: Option<Texts>,
+    /// What it costs.
+    cost: Option<Money>,
+    /// What it earns.
+    revenue: Option<Money>,
     /// What may be spent.
     budget: f64,
     /// What was spent, as first reported; later changes of `cost` do not move it.
     actual_cost: f64,
     /// When it was created.
+    #[schema(format = DateTime)]
     created_at: String,
     /// The version of the project: the exact text to send back in `ifUpdatedAt`.
+    #[schema(format = DateTime)]
     updated_at: String,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
 }
 
 /// The fields of a new project. Further fields are kept.
 #[derive(ToSchema)]
-#[schema(example = json!({ "name": "Atlas API Gateway", "status": "in-progress", "priority": "high", "tags": ["api"] }))]
+#[schema(rename_all = "camelCase", example = json!({
+    "id": "proj-a", "name": "Atlas API Gateway", "status": "in-progress", "priority": "high", "tags": ["api"],
+    "budget": 5000
+}))]
 #[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
 struct CreateProjectBody {
     /// Chosen by the client, or minted.
-    #[schema(schema_with = schemas::id)]
-    id: Option<Value>,
+    id: Option<ChosenId>,
     /// What people call it.
-    #[schema(schema_with = schemas::name)]
-    name: Value,
-    /// Any text; `planning` when absent.
-    #[schema(schema_with = schemas::anything)]
-    status: Option<Value>,
-    /// Any text; `medium` when absent.
-    #[schema(schema_with = schemas::anything)]
-    priority: Option<Value>,
+    name: Name,
+    /// planning, in-progress, paused, completed, cancelled, or a word of the client's; `planning` when absent.
+    status: Option<Word>,
+    /// low, medium, high, urgent, or a word of the client's; `medium` when absent.
+    priority: Option<Word>,
     /// A free grouping.
-    #[schema(schema_with = schemas::text)]
-    category: Option<Value>,
-    /// Percent done: a number or a numeric text, brought into 0 to 100.
-    #[schema(schema_with = schemas::anything)]
-    progress: Option<Value>,
-    /// A list of texts, or one.
-    #[schema(schema_with = schemas::anything)]
-    tags: Option<Value>,
-    /// An object with a `total`, or a number.
-    #[schema(schema_with = schemas::anything)]
-    cost: Option<Value>,
-    /// An object with a `total`, or a number.
-    #[schema(schema_with = schemas::anything)]
-    revenue: Option<Value>,
-    /// A number, a numeric text, or an object with `planned`, `total` or `amount`.
-    #[schema(schema_with = schemas::anything)]
-    budget: Option<Value>,
+    category: Option<Text>,
+    /// Percent done.
+    progress: Option<Percent>,
+    /// What it is about.
+    description: Option<FreeText>,
+    /// Notes, a line each.
+    notes: Option<FreeText>,
+    /// Its tags.
+    tags: Option<Texts>,
+    /// What it costs.
+    cost: Option<MoneyInput>,
+    /// What it earns.
+    revenue: Option<MoneyInput>,
+    /// What may be spent.
+    budget: Option<Budget>,
+    /// What was spent; the total of `cost` when absent.
+    actual_cost: Option<Amount>,
     /// When it was created; now when absent.
-    #[schema(schema_with = schemas::time)]
-    #[schema(rename = "createdAt")]
-    created_at: Option<Value>,
+    created_at: Option<Moment>,
     /// When it was last changed; now when absent.
-    #[schema(schema_with = schemas::time)]
-    #[schema(rename = "updatedAt")]
-    updated_at: Option<Value>,
+    updated_at: Option<Moment>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
 }
 
-/// The fields to change; what is absent stays. Further fields are kept.
+/// The fields to change; what is absent stays, what is null is emptied. Further fields are kept.
 #[derive(ToSchema)]
-#[schema(example = json!({ "progress": 40, "ifUpdatedAt": "2026-02-12T09:30:00.123456Z" }))]
+#[schema(rename_all = "camelCase", example = json!({ "progress": 40, "ifUpdatedAt": "2026-02-12T09:30:00.123456Z" }))]
 #[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
 struct ChangeProjectBody {
     /// The `updatedAt` that the client has seen; when it is another one by now, nothing is changed.
-    #[schema(schema_with = schemas::anything)]
-    #[schema(rename = "ifUpdatedAt")]
-    if_updated_at: Option<Value>,
+    if_updated_at: Option<SeenVersion>,
     /// What people call it.
-    #[schema(schema_with = schemas::name)]
-    name: Option<Value>,
-    /// Any text.
-    #[schema(schema_with = schemas::anything)]
-    status: Option<Value>,
-    /// Any text.
-    #[schema(schema_with = schemas::anything)]
-    priority: Option<Value>,
+    #[schema(nullable = false)]
+    name: Option<Name>,
+    /// planning, in-progress, paused, completed, cancelled, or a word of the client's.
+    status: Option<Word>,
+    /// low, medium, high, urgent, or a word of the client's.
+    priority: Option<Word>,
     /// A free grouping.
-    #[schema(schema_with = schemas::text)]
-    category: Option<Value>,
+    category: Option<Text>,
     /// Percent done.
-    #[schema(schema_with = schemas::anything)]
-    progress: Option<Value>,
-    /// A list of texts, or one.
-    #[schema(schema_with = schemas::anything)]
-    tags: Option<Value>,
+    progress: Option<Percent>,
+    /// What it is about.
+    description: Option<FreeText>,
+    /// Notes, a line each.
+    notes: Option<FreeText>,
+    /// Its tags.
+    tags: Option<Texts>,
+    /// What it costs.
+    cost: Option<MoneyInput>,
+    /// What it earns.
+    revenue: Option<MoneyInput>,
+    /// What may be spent.
+    budget: Option<Budget>,
+    /// What was spent.
+    actual_cost: Option<Amount>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
 }
 
 /// The order to bring projects into.
@@ -139,9 +163,9 @@ struct ChangeProjectBody {
 #[schema(example = json!({ "ids": ["proj-b", "proj-a"] }))]
 #[expect(dead_code, reason = "read by hand, for items of other types are passed over")]
 struct ReorderProjectsBody {
-    /// The projects that come first, in this order; all others follow in theirs. Unknown ids are passed over.
-    #[schema(schema_with = schemas::list)]
-    ids: Vec<Value>,
+    /// The projects that come first, in this order; all others follow in theirs. What is no id of a project is passed
+    /// over.
+    ids: Ids,
 }
 
 /// Patches of several projects.
@@ -149,9 +173,38 @@ struct ReorderProjectsBody {
 #[schema(example = json!({ "ops": [{ "opId": "1", "id": "proj-a", "patch": { "progress": 40 } }] }))]
 #[expect(dead_code, reason = "read by hand, for each operation fails on its own")]
 struct BatchProjectsBody {
-    /// `{opId?, id, patch, ifUpdatedAt?}` each, at most 10,000; done in order.
-    #[schema(schema_with = schemas::list)]
-    ops: Vec<Value>,
+    /// The patches, at most 10,000; made in order.
+    ops: BatchOps,
+}
+
+/// Patches. Each is judged on its own.
+enum BatchOps {}
+
+impl PartialSchema for BatchOps {
+    fn schema() -> RefOr<Schema> {
+        schemas::list_of::<BatchOpBody>(0)
+    }
+}
+
+impl ToSchema for BatchOps {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas::register::<BatchOpBody>(schemas);
+    }
+}
+
+/// A patch of one project.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read by hand")]
+struct BatchOpBody {
+    /// The client's name for the operation, which its outcome carries.
+    op_id: Option<Value>,
+    /// The project.
+    id: String,
+    /// The fields to change.
+    patch: ChangeProjectBody,
+    /// The `updatedAt` that the client has seen; when it is another one by now, nothing is changed.
+    if_updated_at: Option<SeenVersion>,
 }
 
 /// One project.
@@ -159,11 +212,21 @@ struct BatchProjectsBody {
 #[expect(dead_code, reason = "written around the stored document")]
 struct ProjectAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
+    /// The project.
+    data: ProjectView,
+}
+
+/// A project as it is now.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written around the stored document")]
+struct ProjectChangedAnswer {
+    /// Always true.
+    success: Yes,
     /// The project.
     data: ProjectView,
     /// What was done, for a person.
-    message: Option<String>,
+    message: String,
 }
 
 /// Several projects.
@@ -172,31 +235,33 @@ struct ProjectAnswer {
 #[expect(dead_code, reason = "written around the stored documents")]
 struct ProjectsAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The projects, in the order people gave them.
     data: Vec<ProjectView>,
     /// How many there are in `data`.
-    total: usize,
-    /// When any project, or their order, was last changed.
+    total: u64,
+    /// When any project, or their order, was last changed; null when there never was one.
+    #[schema(required = true, format = DateTime)]
     last_updated: Option<String>,
 }
 
 /// What was done, without data.
 #[derive(ToSchema)]
+#[schema(example = json!({ "success": true, "message": "project deleted: proj-a" }))]
 #[expect(dead_code, reason = "written field by field")]
 pub(crate) struct MessageAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// What was done, for a person.
-    message: Option<String>,
+    message: String,
 }
 
 /// The outcome of each operation.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "written around the stored documents")]
 struct BatchAnswer {
-    /// Always true.
-    success: bool,
+    /// Always true: each operation has its own outcome.
+    success: Yes,
     /// The outcomes.
     data: BatchView,
 }
@@ -206,33 +271,78 @@ struct BatchAnswer {
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "written around the stored documents")]
 struct BatchView {
-    /// `{opId, id, success, status, data | error}` each, in order.
+    /// The outcomes, in the order of the operations.
     results: Vec<BatchResultView>,
     /// Whether any operation succeeded.
     changed: bool,
-    /// When any project was last changed.
+    /// When any project was last changed; null when there never was one.
+    #[schema(required = true, format = DateTime)]
     last_updated: Option<String>,
 }
 
 /// The outcome of one operation.
 #[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "written around the stored document")]
+enum BatchResultView {
+    Done(BatchDoneView),
+    Failed(BatchFailedView),
+}
+
+/// An operation that was done.
+#[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "written around the stored document")]
-struct BatchResultView {
+struct BatchDoneView {
     /// The client's name for the operation.
-    #[schema(schema_with = schemas::anything)]
+    #[schema(required = true)]
     op_id: Option<Value>,
     /// The project.
-    id: Option<String>,
-    /// Whether it was done.
-    success: bool,
-    /// The status that the operation would have had as a request of its own.
+    id: String,
+    /// Always true.
+    success: Yes,
+    /// Always 200.
     status: u16,
-    /// The project as it is now, or the facts of a conflict.
-    #[schema(value_type = Object)]
-    data: Option<Value>,
-    /// What is wrong.
-    error: Option<String>,
+    /// The project as it is now.
+    data: ProjectView,
+}
+
+/// An operation that was not done.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({
+    "opId": "1", "id": "proj-a", "success": false, "status": 409, "error": "Conflict: updatedAt mismatch",
+    "data": {
+        "expectedUpdatedAt": "2026-02-11T15:00:00.000000Z", "actualUpdatedAt": "2026-02-12T09:30:00.123456Z"
+    }
+}))]
+#[expect(dead_code, reason = "written field by field")]
+struct BatchFailedView {
+    /// The client's name for the operation.
+    #[schema(required = true)]
+    op_id: Option<Value>,
+    /// The project, if the operation named one.
+    #[schema(required = true)]
+    id: Option<String>,
+    /// Always false.
+    success: No,
+    /// The status that the operation would have had as a request of its own: 400, 404 or 409.
+    status: u16,
+    /// What is wrong, for a person.
+    error: String,
+    /// The facts of a conflict.
+    #[schema(nullable = false)]
+    data: Option<ConflictView>,
+}
+
+/// The versions that a conflict is between.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "written field by field")]
+pub(crate) struct ConflictView {
+    /// The version that the client has seen.
+    expected_updated_at: String,
+    /// The version as it is.
+    actual_updated_at: String,
 }
 
 /// Which projects to list.
@@ -270,7 +380,7 @@ async fn list_projects(services: Data<Services>, caller: Caller, query: Query) -
     tag = "projects",
     request_body = CreateProjectBody,
     responses(
-        (status = 201, description = "Created", body = ProjectAnswer),
+        (status = 201, description = "Created", body = ProjectChangedAnswer),
         (status = 409, description = "The id is in use", body = crate::openapi::Failure),
     ),
     extensions(("x-permission" = json!("projects.write"))),
@@ -286,7 +396,7 @@ async fn create_project(services: Data<Services>, caller: Caller, body: Body) ->
 /// Reads a project.
 #[utoipa::path(
     tag = "projects",
-    params(("id" = String, Path, description = "The project")),
+    params(("id" = String, Path, description = "The project", example = "proj-a")),
     responses((status = 200, description = "The project", body = ProjectAnswer)),
     extensions(("x-permission" = json!("projects.read"))),
 )]
@@ -299,10 +409,10 @@ async fn get_project(services: Data<Services>, caller: Caller, id: Id) -> ApiRes
 /// Changes the fields of a project that the body names.
 #[utoipa::path(
     tag = "projects",
-    params(("id" = String, Path, description = "The project")),
+    params(("id" = String, Path, description = "The project", example = "proj-a")),
     request_body = ChangeProjectBody,
     responses(
-        (status = 200, description = "Changed", body = ProjectAnswer),
+        (status = 200, description = "Changed", body = ProjectChangedAnswer),
         (status = 409, description = "The project changed since the client saw it", body = crate::openapi::Failure),
     ),
     extensions(("x-permission" = json!("projects.write"))),
@@ -315,10 +425,10 @@ async fn change_project(services: Data<Services>, caller: Caller, id: Id, body: 
 /// Changes the fields of a project that the body names, as PATCH does: what is absent stays.
 #[utoipa::path(
     tag = "projects",
-    params(("id" = String, Path, description = "The project")),
+    params(("id" = String, Path, description = "The project", example = "proj-a")),
     request_body = ChangeProjectBody,
     responses(
-        (status = 200, description = "Changed", body = ProjectAnswer),
+        (status = 200, description = "Changed", body = ProjectChangedAnswer),
         (status = 409, description = "The project changed since the client saw it", body = crate::openapi::Failure),
     ),
     extensions(("x-permission" = json!("projects.write"))),
@@ -341,7 +451,7 @@ async fn changed(services: &Services, caller: &Caller, id: &Id, body: Body) -> A
 /// Deletes a project. Its runs stay without a project; its events and usage stay as they are.
 #[utoipa::path(
     tag = "projects",
-    params(("id" = String, Path, description = "The project")),
+    params(("id" = String, Path, description = "The project", example = "proj-a")),
     responses((status = 200, description = "Deleted", body = MessageAnswer)),
     extensions(("x-permission" = json!("projects.write"))),
 )]

@@ -12,7 +12,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::events::EventView;
 use crate::extract::{Caller, Id, OptionalBody, Query};
 use crate::projects::ProjectView;
-use crate::schemas;
+use crate::schemas::{self, Yes};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_proposals).service(accept_proposal).service(reject_proposal);
@@ -25,9 +25,20 @@ struct ProposalView {
     /// The event that records the proposal; its id is the proposal's.
     proposal: EventView,
     /// The event that records the decision.
+    #[schema(required = true)]
     decision: Option<EventView>,
-    /// pending, accepted or rejected.
-    state: String,
+    /// How it stands.
+    state: ProposalState,
+}
+
+/// How a proposal stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "written by the services")]
+enum ProposalState {
+    Pending,
+    Accepted,
+    Rejected,
 }
 
 /// Several proposals.
@@ -35,11 +46,11 @@ struct ProposalView {
 #[expect(dead_code, reason = "written around the stored documents")]
 struct ProposalsAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The newest proposals that match, newest first.
     data: Vec<ProposalView>,
     /// How many there are in `data`.
-    total: usize,
+    total: u64,
 }
 
 /// What a person adds to a decision.
@@ -48,7 +59,7 @@ struct ProposalsAnswer {
 #[expect(dead_code, reason = "read by hand")]
 struct DecisionBody {
     /// Why; kept with the decision.
-    #[schema(schema_with = schemas::reason)]
+    #[schema(max_length = 10_000)]
     reason: Option<String>,
 }
 
@@ -57,10 +68,11 @@ struct DecisionBody {
 #[expect(dead_code, reason = "written around the stored documents")]
 struct DecisionAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The decision.
     data: DecisionView,
     /// `already accepted` or `already rejected`, when it was decided so before.
+    #[schema(nullable = false)]
     message: Option<String>,
 }
 
@@ -71,6 +83,7 @@ struct DecisionView {
     /// The event that records the decision.
     event: EventView,
     /// The project, after an acceptance.
+    #[schema(required = true)]
     project: Option<ProjectView>,
 }
 
@@ -120,7 +133,7 @@ async fn list_proposals(services: Data<Services>, caller: Caller, query: Query) 
 /// Accepts a proposal: does what it proposes, as an action.
 #[utoipa::path(
     tag = "actions",
-    params(("id" = String, Path, description = "The proposal")),
+    params(("id" = String, Path, description = "The proposal", example = "prop-pause")),
     request_body(content = Option<DecisionBody>),
     responses(
         (status = 200, description = "Accepted, now or before", body = DecisionAnswer),
@@ -143,7 +156,7 @@ async fn accept_proposal(
 /// Rejects a proposal.
 #[utoipa::path(
     tag = "actions",
-    params(("id" = String, Path, description = "The proposal")),
+    params(("id" = String, Path, description = "The proposal", example = "prop-archive")),
     request_body(content = Option<DecisionBody>),
     responses(
         (status = 200, description = "Rejected, now or before", body = DecisionAnswer),

@@ -1,16 +1,22 @@
 //! `/api/agent/runs`.
 
+use std::collections::BTreeMap;
+
 use actix_web::{get, patch, post, web::Data};
 use pilotdeck_services::Services;
 use pilotdeck_services::runs::RunFilter;
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::envelope::{Json, data};
 use crate::error::ApiResult;
 use crate::extract::{Body, Caller, Id, Query};
-use crate::schemas;
+use crate::schemas::{
+    self, ChosenId, Fields, FreeText, Items, ItemsOnly, Links, Moment, Reference, StrictMoment,
+    Text, Word, Yes,
+};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_runs).service(start_run).service(get_run).service(change_run);
@@ -19,9 +25,9 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 /// A stretch of work by one agent. Fields that PilotDeck does not know are kept.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({
-    "id": "run-0198c5a2f3b17c4e9d1a2b3c4d5e6f70", "projectId": "proj-a", "agentId": "claude-sonnet",
-    "title": "Add the login page", "summary": null, "status": "running", "links": [], "tags": ["ui"], "metrics": {},
-    "meta": {}, "createdAt": "2026-02-11T15:00:00.000000Z", "updatedAt": "2026-02-11T15:00:00.000000Z",
+    "id": "run-2026-02-11-login", "projectId": "proj-a", "agentId": "claude-sonnet", "status": "running",
+    "title": "Add the login page", "summary": null, "links": [], "tags": ["ui"], "metrics": {}, "meta": {},
+    "createdAt": "2026-02-11T15:00:00.000000Z", "updatedAt": "2026-02-11T15:00:00.000000Z",
     "startedAt": "2026-02-11T15:00:00.000000Z", "finishedAt": null
 }))]
 #[expect(dead_code, reason = "the shape of stored documents")]
@@ -29,77 +35,191 @@ struct RunView {
     /// Identifies the run.
     id: String,
     /// The project, which may be unknown to PilotDeck.
+    #[schema(required = true)]
     project_id: Option<String>,
     /// The agent.
+    #[schema(required = true)]
     agent_id: Option<String>,
-    /// running, success, completed, failed, cancelled, or a word of the client's.
+    /// running, success, completed, failed, cancelled, or a word of the client's; null on some runs of older databases,
+    /// as are the times.
+    #[schema(required = true)]
     status: Option<String>,
+    /// A line about the work. Runs of an older database may lack this and the next five.
+    title: Option<String>,
+    /// What came of it.
+    summary: Option<FreeText>,
+    /// Where to look.
+    links: Option<Links>,
+    /// Its tags.
+    tags: Option<ItemsOnly>,
+    /// Numbers about the work.
+    metrics: Option<Fields>,
+    /// Anything else.
+    meta: Option<Fields>,
     /// When it was recorded.
+    #[schema(required = true, format = DateTime)]
     created_at: Option<String>,
     /// When it was last changed.
+    #[schema(required = true, format = DateTime)]
     updated_at: Option<String>,
     /// When the work began.
+    #[schema(required = true, format = DateTime)]
     started_at: Option<String>,
     /// When the work ended.
+    #[schema(required = true, format = DateTime)]
     finished_at: Option<String>,
+    /// The client's own session, if it named one.
+    session_id: Option<Text>,
+    /// What kind of client it is, if it said so.
+    source: Option<Text>,
+    /// What the run used, if it said so.
+    usage: Option<RunUsage>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
 }
 
-/// The fields of a run. Further fields are kept.
+/// The fields of a new run. Further fields are kept.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({
     "id": "run-2026-02-11-login", "projectId": "proj-a", "agentId": "claude-sonnet", "title": "Add the login page"
 }))]
 #[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
-struct RunBody {
-    /// Chosen by the client, or minted.
-    #[schema(schema_with = schemas::anything)]
-    id: Option<Value>,
+struct StartRunBody {
+    /// Chosen by the client, or minted. A run with this id is started once.
+    id: Option<ChosenId>,
     /// The project; one that PilotDeck does not know is kept, too.
-    #[schema(schema_with = schemas::reference)]
-    project_id: Option<Value>,
+    project_id: Option<Reference>,
     /// The agent.
-    #[schema(schema_with = schemas::reference)]
-    agent_id: Option<Value>,
-    /// The client's own session: without an `id`, it and `source` are what the run is found by.
-    #[schema(schema_with = schemas::reference)]
-    session_id: Option<Value>,
-    /// What kind of client it is.
-    #[schema(schema_with = schemas::reference)]
-    source: Option<Value>,
+    agent_id: Option<Reference>,
+    /// The client's own session: without an `id`, a run of the same session and `source` is started once.
+    session_id: Option<Reference>,
+    /// What kind of client it is, such as `opencode`.
+    source: Option<Reference>,
     /// A line about the work.
-    #[schema(schema_with = schemas::text)]
-    title: Option<Value>,
+    title: Option<Text>,
     /// What came of it.
-    #[schema(schema_with = schemas::text)]
-    summary: Option<Value>,
-    /// Any text; `running` when absent.
-    #[schema(schema_with = schemas::anything)]
-    status: Option<Value>,
+    summary: Option<FreeText>,
+    /// running, success, completed, failed, cancelled, or a word of the client's; `running` when
+    /// absent.
+    status: Option<Word>,
     /// When the work began; now when absent.
-    #[schema(schema_with = schemas::time)]
-    started_at: Option<Value>,
+    started_at: Option<Moment>,
     /// When the work ended.
-    #[schema(schema_with = schemas::time)]
-    finished_at: Option<Value>,
-    /// `{inputTokens, outputTokens, totalTokens, cost, model}`: counted once as the run's usage.
-    #[schema(schema_with = schemas::anything)]
-    usage: Option<Value>,
+    finished_at: Option<StrictMoment>,
+    /// Where to look.
+    links: Option<Links>,
+    /// Its tags.
+    tags: Option<Items>,
+    /// Numbers about the work.
+    metrics: Option<Fields>,
+    /// Anything else.
+    meta: Option<Fields>,
+    /// What the run used: counted once, as one usage record.
+    usage: Option<RunUsage>,
+    /// When it was recorded; now when absent.
+    created_at: Option<Moment>,
+    /// When it was last changed; now when absent.
+    updated_at: Option<Moment>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
 }
+
+/// The fields to change; what is absent stays, what is null is emptied. Further fields are kept.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({
+    "status": "success", "finishedAt": "2026-02-11T16:20:00Z", "summary": "The login page is there"
+}))]
+#[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
+struct ChangeRunBody {
+    /// The project; one that PilotDeck does not know is kept, too.
+    project_id: Option<Reference>,
+    /// The agent.
+    agent_id: Option<Reference>,
+    /// The client's own session.
+    session_id: Option<Reference>,
+    /// What kind of client it is, such as `opencode`.
+    source: Option<Reference>,
+    /// A line about the work.
+    title: Option<Text>,
+    /// What came of it.
+    summary: Option<FreeText>,
+    /// running, success, completed, failed, cancelled, or a word of the client's.
+    status: Option<Word>,
+    /// When the work began.
+    started_at: Option<Moment>,
+    /// When the work ended.
+    finished_at: Option<StrictMoment>,
+    /// Where to look.
+    links: Option<Links>,
+    /// Its tags.
+    tags: Option<ItemsOnly>,
+    /// Numbers about the work.
+    metrics: Option<Fields>,
+    /// Anything else.
+    meta: Option<Fields>,
+    /// What the run used: counted once, as one usage record.
+    usage: Option<RunUsage>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
+}
+
+/// What a run used.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({
+    "inputTokens": 1200, "outputTokens": 340, "totalTokens": 1540, "cost": 0.0123, "model": "claude-sonnet"
+}))]
+#[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
+struct RunUsageFields {
+    /// Tokens that went in.
+    input_tokens: Option<u64>,
+    /// Tokens that came out.
+    output_tokens: Option<u64>,
+    /// Tokens in all; never derived from the other two.
+    total_tokens: Option<u64>,
+    /// What they cost.
+    cost: Option<f64>,
+    /// The model.
+    model: Option<String>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
+}
+
+/// What a run used. Anything is kept; what is no count is 0.
+enum RunUsage {}
+
+impl PartialSchema for RunUsage {
+    fn schema() -> RefOr<Schema> {
+        schemas::lenient::<RunUsageFields>(schemas::anything())
+    }
+}
+
+impl ToSchema for RunUsage {}
 
 /// One run.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "written around the stored document")]
 struct RunAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The run.
     data: RunView,
-    /// `run exists` when this request did not make it.
+}
+
+/// A run that is there, now or before.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written around the stored document")]
+struct RunStartedAnswer {
+    /// Always true.
+    success: Yes,
+    /// The run.
+    data: RunView,
+    /// Identifies the run.
+    id: String,
+    /// Whether this request started it.
+    created: bool,
+    /// `run exists` when this request did not start it, else null.
+    #[schema(required = true)]
     message: Option<String>,
-    /// Identifies the run; on starting one.
-    id: Option<String>,
-    /// Whether this request made it; on starting one.
-    created: Option<bool>,
 }
 
 /// One page of runs.
@@ -107,15 +227,15 @@ struct RunAnswer {
 #[expect(dead_code, reason = "written around the stored documents")]
 struct RunsAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The runs, newest first.
     data: Vec<RunView>,
     /// How many match in all.
-    total: i64,
+    total: u64,
     /// The page's size that was used.
-    limit: i64,
+    limit: u64,
     /// The place that was used.
-    offset: i64,
+    offset: u64,
 }
 
 /// Which runs to list.
@@ -164,10 +284,10 @@ async fn list_runs(services: Data<Services>, caller: Caller, query: Query) -> Ap
 /// Starts a run, unless one with its id, or without an id one of its session, exists.
 #[utoipa::path(
     tag = "runs",
-    request_body = RunBody,
+    request_body = StartRunBody,
     responses(
-        (status = 201, description = "Started", body = RunAnswer),
-        (status = 200, description = "It exists already, and is as it was", body = RunAnswer),
+        (status = 201, description = "Started", body = RunStartedAnswer),
+        (status = 200, description = "It exists already, and is as it was", body = RunStartedAnswer),
     ),
     extensions(("x-permission" = json!("agents.write"))),
 )]
@@ -185,7 +305,7 @@ async fn start_run(services: Data<Services>, caller: Caller, body: Body) -> ApiR
 /// Reads a run, by its id or by its client's session.
 #[utoipa::path(
     tag = "runs",
-    params(("id" = String, Path, description = "The run, or its client's session")),
+    params(("id" = String, Path, description = "The run, or its client's session", example = "run-2026-02-11-login")),
     responses((status = 200, description = "The run", body = RunAnswer)),
     extensions(("x-permission" = json!("agents.read"))),
 )]
@@ -198,8 +318,8 @@ async fn get_run(services: Data<Services>, caller: Caller, id: Id) -> ApiResult 
 /// Changes the fields of a run that the body names; the run is found by its id or by its client's session.
 #[utoipa::path(
     tag = "runs",
-    params(("id" = String, Path, description = "The run, or its client's session")),
-    request_body = RunBody,
+    params(("id" = String, Path, description = "The run, or its client's session", example = "run-2026-02-11-login")),
+    request_body = ChangeRunBody,
     responses((status = 200, description = "Changed", body = RunAnswer)),
     extensions(("x-permission" = json!("agents.write"))),
 )]

@@ -1,17 +1,20 @@
 //! `/api/agent/usage`.
 
+use std::collections::BTreeMap;
+
 use actix_web::{get, post, web::Data};
 use pilotdeck_domain::InvalidInput;
-use pilotdeck_services::Services;
 use pilotdeck_services::usage::{StoredUsage, UsageFilter};
-use serde_json::{Map, Value};
-use utoipa::{IntoParams, ToSchema};
+use pilotdeck_services::{MAX_ITEMS, Services};
+use serde_json::{Map, Value, json};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::envelope::{Json, Object, data};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Body, Caller, Query};
-use crate::schemas;
+use crate::schemas::{self, Amount, ChosenId, Count, Fields, Moment, No, Reference, Text, Yes};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_usage).service(record_usage);
@@ -20,7 +23,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 /// Tokens that were used, and what they cost. Fields that PilotDeck does not know are kept.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({
-    "id": "usage-0198c5a2f3b17c4e9d1a2b3c4d5e6f70", "ts": "2026-02-11T15:00:00.000000Z", "projectId": "proj-a",
+    "id": "usage-login-1", "ts": "2026-02-11T15:00:00.000000Z", "projectId": "proj-a",
     "runId": "run-2026-02-11-login", "agentId": "claude-sonnet", "workspace": "/home/dev/atlas", "sessionId": null,
     "source": "opencode", "model": "claude-sonnet", "promptTokens": 1200, "completionTokens": 340,
     "totalTokens": 1540, "cost": 0.0123, "data": {}
@@ -30,20 +33,28 @@ struct UsageView {
     /// Identifies the record.
     id: String,
     /// When the tokens were used.
+    #[schema(format = DateTime)]
     ts: String,
     /// The project.
+    #[schema(required = true)]
     project_id: Option<String>,
     /// The run.
+    #[schema(required = true)]
     run_id: Option<String>,
     /// The agent.
+    #[schema(required = true)]
     agent_id: Option<String>,
     /// Where it worked.
+    #[schema(required = true)]
     workspace: Option<String>,
     /// The client's session.
+    #[schema(required = true)]
     session_id: Option<String>,
     /// What kind of client it was.
+    #[schema(required = true)]
     source: Option<String>,
     /// The model.
+    #[schema(required = true)]
     model: Option<String>,
     /// Tokens that went in.
     prompt_tokens: i64,
@@ -53,39 +64,106 @@ struct UsageView {
     total_tokens: i64,
     /// What they cost, as reported.
     cost: f64,
+    /// Anything else. Records of an older database may lack it.
+    data: Option<Fields>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
 }
 
-/// One record, or `records`, a list of them (at most 10,000). Each is stored once per id.
+/// Several records, or one. Each is stored once per id.
+enum RecordUsageBody {}
+
+impl PartialSchema for RecordUsageBody {
+    fn schema() -> RefOr<Schema> {
+        let mut single = serde_json::to_value(UsageRecordBody::schema()).expect("schemas are JSON");
+        single["properties"]["records"] =
+            json!({ "type": ["string", "number", "boolean", "object", "null"] });
+        schemas::schema(json!({
+            "description": "Several records, or one. Each is stored once per id.",
+            "anyOf": [
+                { "$ref": "#/components/schemas/UsageRecordsBody" },
+                { "$ref": "#/components/schemas/UsageRecordBody" },
+            ],
+            "example": { "records": [{
+                "id": "usage-login-1", "projectId": "proj-a", "runId": "run-2026-02-11-login",
+                "agentId": "claude-sonnet", "model": "claude-sonnet", "promptTokens": 1200, "completionTokens": 340,
+                "totalTokens": 1540, "cost": 0.0123,
+            }] },
+            schemas::LENIENT: { "anyOf": [
+                {
+                    "type": "object", "required": ["records"],
+                    "properties": { "records": { "type": "array", "maxItems": 10_000 } },
+                },
+                single,
+            ] },
+        }))
+    }
+}
+
+impl ToSchema for RecordUsageBody {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas::register::<UsageRecordsBody>(schemas);
+        schemas::register::<UsageRecordBody>(schemas);
+    }
+}
+
+/// Several records.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by hand, for each record fails on its own")]
+struct UsageRecordsBody {
+    /// The records, at most 10,000.
+    records: UsageRecords,
+}
+
+/// Records. Each is judged on its own.
+enum UsageRecords {}
+
+impl PartialSchema for UsageRecords {
+    fn schema() -> RefOr<Schema> {
+        schemas::list_of::<UsageRecordBody>(0)
+    }
+}
+
+impl ToSchema for UsageRecords {}
+
+/// A record. Further fields are kept.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({
-    "records": [{
-        "id": "usage-login-1", "projectId": "proj-a", "runId": "run-2026-02-11-login", "agentId": "claude-sonnet",
-        "model": "claude-sonnet", "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540, "cost": 0.0123
-    }]
+    "id": "usage-login-1", "projectId": "proj-a", "runId": "run-2026-02-11-login", "agentId": "claude-sonnet",
+    "model": "claude-sonnet", "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540, "cost": 0.0123
 }))]
 #[expect(dead_code, reason = "the shape of a document that is read field by field in the domain")]
-struct RecordUsageBody {
-    /// Several records; without it the body is one.
-    #[schema(schema_with = schemas::anything)]
-    records: Option<Value>,
-    /// Chosen by the client, or minted.
-    #[schema(schema_with = schemas::anything)]
-    id: Option<Value>,
+struct UsageRecordBody {
+    /// Chosen by the client, or minted. A record with this id is stored once.
+    id: Option<ChosenId>,
     /// When the tokens were used; now when absent.
-    #[schema(schema_with = schemas::anything)]
-    ts: Option<Value>,
+    ts: Option<Moment>,
+    /// The project.
+    project_id: Option<Reference>,
+    /// The run.
+    run_id: Option<Reference>,
+    /// The agent.
+    agent_id: Option<Reference>,
+    /// Where it worked.
+    workspace: Option<Text>,
+    /// The client's session.
+    session_id: Option<Reference>,
+    /// What kind of client it was; `opencode` when absent.
+    source: Option<Text>,
+    /// The model.
+    model: Option<Text>,
     /// Tokens that went in.
-    #[schema(schema_with = schemas::anything)]
-    prompt_tokens: Option<Value>,
+    prompt_tokens: Option<Count>,
     /// Tokens that came out.
-    #[schema(schema_with = schemas::anything)]
-    completion_tokens: Option<Value>,
+    completion_tokens: Option<Count>,
     /// Tokens in all; never derived from the other two.
-    #[schema(schema_with = schemas::anything)]
-    total_tokens: Option<Value>,
+    total_tokens: Option<Count>,
     /// What they cost.
-    #[schema(schema_with = schemas::anything)]
-    cost: Option<Value>,
+    cost: Option<Amount>,
+    /// Anything else.
+    data: Option<Fields>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
 }
 
 /// What became of the records.
@@ -93,7 +171,7 @@ struct RecordUsageBody {
 #[expect(dead_code, reason = "written around the stored documents")]
 struct RecordedAnswer {
     /// Always true: each record has its own outcome.
-    success: bool,
+    success: Yes,
     /// The outcomes.
     data: RecordedView,
 }
@@ -103,28 +181,45 @@ struct RecordedAnswer {
 #[expect(dead_code, reason = "written around the stored documents")]
 struct RecordedView {
     /// How many records came.
-    received: usize,
+    received: u64,
     /// How many of them are new.
-    created: usize,
+    created: u64,
     /// The outcome of each, in order.
     results: Vec<RecordedResultView>,
 }
 
 /// What became of one record.
 #[derive(ToSchema)]
+#[serde(untagged)]
 #[expect(dead_code, reason = "written around the stored document")]
-struct RecordedResultView {
-    /// Whether the record is stored, now or before.
-    success: bool,
+enum RecordedResultView {
+    Stored(RecordStoredView),
+    Failed(RecordFailedView),
+}
+
+/// A record that is stored, now or before.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written around the stored document")]
+struct RecordStoredView {
+    /// Always true.
+    success: Yes,
     /// Whether this request stored it.
-    created: Option<bool>,
+    created: bool,
     /// What is stored under its id.
-    data: Option<UsageView>,
-    /// What is wrong with it.
-    error: Option<String>,
-    /// The record as it was sent, when something is wrong with it.
-    #[schema(schema_with = schemas::anything)]
-    record: Option<Value>,
+    data: UsageView,
+}
+
+/// A record that is not stored.
+#[derive(ToSchema)]
+#[schema(example = json!({ "success": false, "error": "record must be an object", "record": 5 }))]
+#[expect(dead_code, reason = "written field by field")]
+struct RecordFailedView {
+    /// Always false.
+    success: No,
+    /// What is wrong with it, for a person.
+    error: String,
+    /// The record as it was sent.
+    record: Value,
 }
 
 /// Several records.
@@ -132,11 +227,11 @@ struct RecordedResultView {
 #[expect(dead_code, reason = "written around the stored documents")]
 struct UsageAnswer {
     /// Always true.
-    success: bool,
+    success: Yes,
     /// The newest records that match, newest first.
     data: Vec<UsageView>,
     /// How many there are in `data`.
-    total: usize,
+    total: u64,
 }
 
 /// Which usage to list or to add up.
@@ -201,6 +296,10 @@ async fn record_usage(services: Data<Services>, caller: Caller, mut body: Body) 
             (vec![Value::Object(body.0)], true)
         }
     };
+    // Counted here, too: the service sees only those that are objects.
+    if records.len() > MAX_ITEMS {
+        return Err(ApiError::invalid("records", "records must have at most 10000 items"));
+    }
     let objects: Vec<Option<Map<String, Value>>> =
         records.iter().map(|record| record.as_object().cloned()).collect();
     let mut outcomes =

@@ -1,8 +1,9 @@
 //! Enums whose variants are words on the wire.
 
+// A word is taken as `tt`: the derive for the document cannot see through a `literal`.
 /// Declares an enum with `ALL`, `as_str`, serde and `Display`, each from the one list of words.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:tt),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -84,9 +84,15 @@ pub(super) fn schemathesis(workspace: &Workspace) -> Result<Counts> {
     let mut command = Command::new(program);
     // What it remembers between runs is written to the folder that it runs in.
     command.current_dir(folder);
-    command.arg("--config-file").arg(workspace.root().join("openapi/schemathesis.toml"));
+    let settings = workspace.root().join("openapi");
+    command.arg("--config-file").arg(settings.join("schemathesis.toml"));
     command.arg("run").arg(format!("{}/api/openapi.json", server.base_url()));
-    command.env("AGENT_TOKEN", AGENT_TOKEN).env("ADMIN_TOKEN", ADMIN_TOKEN);
+    command
+        .env("HOOKS", settings.join("schemathesis_hooks.py"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("BASE_URL", server.base_url())
+        .env("AGENT_TOKEN", AGENT_TOKEN)
+        .env("ADMIN_TOKEN", ADMIN_TOKEN);
     let watched = programs::watch(&mut command)?;
     ensure!(watched.success, server.failure("schemathesis found failures, see above"));
     server.stop()?;

@@ -1,0 +1,73 @@
+"""What the generated requests start from: the schemas of what is taken, a person's session, and the things that the
+examples in the document name.
+
+The document says what to send, and in `x-lenient` what is taken. A request is only wrong when it is outside of that.
+"""
+
+import os
+
+import requests
+import schemathesis
+
+BASE_URL = os.environ["BASE_URL"]
+COOKIE = "pilotdeck_session"
+LENIENT = "x-lenient"
+# What is said in words or shown does not narrow a schema; everything else is replaced.
+KEPT = ("description", "example", "examples")
+
+
+def widened(node):
+    """The same node with every schema replaced by what is taken in its place."""
+    if isinstance(node, list):
+        return [widened(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if LENIENT in node:
+        return {key: node[key] for key in KEPT if key in node} | node[LENIENT]
+    return {key: value if key in ("example", "examples") else widened(value) for key, value in node.items()}
+
+
+def make(path, body):
+    token = {"X-PM-Agent-Token": os.environ["AGENT_TOKEN"]}
+    answer = requests.post(BASE_URL + path, json=body, headers=token, timeout=20)
+    answer.raise_for_status()
+
+
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    wide = widened(raw_schema)
+    raw_schema.clear()
+    raw_schema.update(wide)
+    make("/api/projects", {"id": "proj-a", "name": "Atlas"})
+    make("/api/projects", {"id": "proj-b", "name": "Borealis"})
+    make("/api/agent/runs", {"id": "run-2026-02-11-login", "projectId": "proj-a"})
+    make("/api/agent/events", {"id": "evt-login-works", "projectId": "proj-a"})
+    make("/api/agent/profiles", {"id": "agent-reviewer"})
+    make("/api/agent/capabilities", {"id": "cap-safety"})
+    make("/api/agent/usage", {"id": "usage-login-1", "totalTokens": 1540})
+    for name, word in (("prop-pause", "paused"), ("prop-archive", "cancelled")):
+        proposal = {"id": name, "projectId": "proj-a", "type": "update_status", "status": "pending_review"}
+        make("/api/agent/actions", proposal | {"payload": {"status": word}})
+
+
+def sign_in():
+    """The session of the account of the first start."""
+    account = {"username": "admin", "password": "admin"}
+    answer = requests.post(f"{BASE_URL}/api/auth/login", json=account, timeout=20)
+    answer.raise_for_status()
+    return answer.cookies[COOKIE]
+
+
+# Once and before everything else: a generated request may well change the password.
+SESSION = sign_in()
+
+
+@schemathesis.auth(refresh_interval=None).skip_for(path=["/api/auth/login", "/api/auth/logout"])
+class Session:
+    """A person's session for every request but signing in and out, which would end it."""
+
+    def get(self, case, context):
+        return SESSION
+
+    def set(self, case, data, context):
+        case.cookies = {**(case.cookies or {}), COOKIE: data}
