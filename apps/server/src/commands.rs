@@ -17,7 +17,7 @@ pub(crate) fn print_openapi() -> Result<()> {
     Ok(())
 }
 
-/// Checks the ledger, and says where it stands or what is wrong with it.
+/// Checks the ledger and the file that it is in, and says where it stands or what is wrong.
 pub(crate) async fn verify_ledger(args: &DatabaseArgs) -> Result<()> {
     let database = open(args).await?;
     let shows_progress = io::stderr().is_terminal();
@@ -30,8 +30,12 @@ pub(crate) async fn verify_ledger(args: &DatabaseArgs) -> Result<()> {
     if shows_progress {
         eprintln!();
     }
+    let damage = database.damage().await?;
     database.close().await;
     match verdict {
+        Verdict::Holds(_) if let Some(damage) = damage => {
+            bail!("the ledger holds, but the database file is damaged: {damage}")
+        }
         Verdict::Holds(head) => {
             println!("the ledger holds: last seq {}, hash {}", head.seq, head.hash);
             Ok(())

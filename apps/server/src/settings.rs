@@ -76,7 +76,7 @@ pub(crate) enum Command {
 /// Commands about the ledger.
 #[derive(Subcommand)]
 pub(crate) enum LedgerCommand {
-    /// Check every line of the ledger against the one before it; a server may be running
+    /// Check every line of the ledger against the one before it, and the file for damage; a server may be running
     Verify(DatabaseArgs),
 }
 

@@ -306,6 +306,7 @@ struct ProposedView {
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "written around the stored documents")]
+#[expect(clippy::large_enum_variant, reason = "only for the document")]
 enum ActAnswer {
     Done(ActionsAnswer),
     Proposed(ProposedAnswer),
@@ -315,6 +316,7 @@ enum ActAnswer {
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "written around the stored documents")]
+#[expect(clippy::large_enum_variant, reason = "only for the document")]
 enum ActionResultView {
     Done(ActionDoneView),
     Failed(ActionFailedView),

@@ -62,10 +62,10 @@ impl Capabilities {
         body: Map<String, Value>,
     ) -> Result<CreatedCapability, Error> {
         let author = actor.require(Permission::WriteAgents)?;
+        let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
         let capability = Capability::create(body, now)?;
         let id = capability.id().as_str();
-        let mut tx = self.0.db.write().await?;
         if !tx.capabilities().insert(&capability).await? {
             let stored = tx
                 .capabilities()

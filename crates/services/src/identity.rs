@@ -62,6 +62,7 @@ impl Identity {
             return Ok(());
         }
         let password_hash = self.passwords.hash(DEFAULT_PASSWORD).await;
+        self.passwords.remember(&password_hash, true);
         let mut tx = self.store.db.write().await?;
         if tx.identity().count().await? > 0 {
             return Ok(());

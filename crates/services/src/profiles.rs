@@ -62,10 +62,10 @@ impl Profiles {
         body: Map<String, Value>,
     ) -> Result<CreatedProfile, Error> {
         let author = actor.require(Permission::WriteAgents)?;
+        let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
         let profile = Profile::create(body, now)?;
         let id = profile.id().as_str();
-        let mut tx = self.0.db.write().await?;
         if !tx.profiles().insert(&profile).await? {
             let stored =
                 tx.profiles().find(id).await?.ok_or_else(|| Error::not_found(Kind::Profile, id))?;

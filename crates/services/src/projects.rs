@@ -93,10 +93,10 @@ impl Projects {
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn create(&self, actor: &Actor, body: Map<String, Value>) -> Result<Document, Error> {
         let author = actor.require(Permission::WriteProjects)?;
+        let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
         let project = Project::create(body, now)?;
         let id = project.id().as_str();
-        let mut tx = self.0.db.write().await?;
         if !tx.projects().insert(&project).await? {
             return Err(Error::Taken { kind: Kind::Project, id: id.to_owned() });
         }

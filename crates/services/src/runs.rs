@@ -76,9 +76,9 @@ impl Runs {
         body: Map<String, Value>,
     ) -> Result<StartedRun, Error> {
         let author = actor.require(Permission::WriteAgents)?;
+        let mut tx = self.0.db.write().await?;
         let now = self.0.clock.now();
         let NewRun { run, session, id_given } = Run::create(body, now)?;
-        let mut tx = self.0.db.write().await?;
         if let Some(session) = session.as_ref().filter(|_| !id_given)
             && let Some(run) = tx.runs().find_by_identity(session).await?
         {

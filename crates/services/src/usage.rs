@@ -60,7 +60,7 @@ impl Usage {
         let now = self.0.clock.now();
         let parsed: Vec<_> = items.into_iter().map(|item| UsageRecord::create(item, now)).collect();
         let records: Vec<UsageRecord> = parsed.iter().flatten().cloned().collect();
-        let stored = self.store(&author, now, &records).await?;
+        let stored = self.store(&author, &records).await?;
         let mut stored = stored.into_iter();
         Ok(parsed
             .into_iter()
@@ -74,13 +74,13 @@ impl Usage {
     async fn store(
         &self,
         author: &Author,
-        now: DateTime<Utc>,
         records: &[UsageRecord],
     ) -> Result<Vec<StoredUsage>, Error> {
         if records.is_empty() {
             return Ok(Vec::new());
         }
         let mut tx = self.0.db.write().await?;
+        let now = self.0.clock.now();
         let stored = tx.usage().append_many(records).await?;
         let created = || records.iter().zip(&stored).filter(|(_, stored)| stored.created);
         if created().next().is_some() {

@@ -15,8 +15,14 @@ use crate::{StoreError, Tx};
 
 /// How long a statement waits for another process to let go of the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pages in the write-ahead log before they are merged into the file (16 MiB): appending changes the same few pages again
+/// and again, and each is merged once.
+const LOG_PAGES: &str = "4000";
+/// What the writer keeps of the file in memory, at most (8 MiB): a commit goes to a dozen indexes.
+const WRITER_CACHE: &str = "-8000";
 /// Connections that read; each costs a thread and its page cache.
 const READERS: u32 = 4;
+const EXAMINE: &str = "PRAGMA integrity_check(1)";
 
 /// What a commit promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +72,13 @@ impl Database {
                 Durability::Process => SqliteSynchronous::Normal,
                 Durability::Power => SqliteSynchronous::Full,
             });
-        let writer = options.clone().thread_name(|id| format!("db-writer-{id}")).connect().await?;
+        let writer = options
+            .clone()
+            .pragma("wal_autocheckpoint", LOG_PAGES)
+            .pragma("cache_size", WRITER_CACHE)
+            .thread_name(|id| format!("db-writer-{id}"))
+            .connect()
+            .await?;
         let readers = pool(READERS)
             .connect_with(
                 options
@@ -116,6 +128,17 @@ impl Database {
         let mut turn = Turn::new(Arc::clone(&self.writer).lock_owned().await);
         turn.begin().await?;
         Ok(Tx::write(turn))
+    }
+
+    /// What is wrong with the file itself, if anything: the first thing that SQLite's own examination finds. It reads
+    /// the whole file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be examined, which is no good sign either.
+    pub async fn damage(&self) -> Result<Option<String>, StoreError> {
+        let found: String = sqlx::query_scalar(EXAMINE).fetch_one(&self.readers).await?;
+        Ok((found != "ok").then_some(found))
     }
 
     /// Waits for the writer to finish, merges the write-ahead log into the file, closes all connections and lets go of

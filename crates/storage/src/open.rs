@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -146,6 +147,7 @@ pub async fn open(options: OpenOptions<'_>) -> Result<(Database, Opened), OpenEr
         LockError::Taken(pid) => OpenError::InUse { path: path.clone(), pid },
         LockError::Io(error) => read_only(&path, &error),
     })?;
+    make_private(&path).map_err(|error| read_only(&path, &error))?;
     let failed = |source| failed(&path, source);
     let mut conn = preparing(&path).connect().await.map_err(|error| failed(error.into()))?;
     let prepared = prepare(&mut conn, &path, &options).await;
@@ -155,6 +157,14 @@ pub async fn open(options: OpenOptions<'_>) -> Result<(Database, Opened), OpenEr
     let database =
         Database::connect(path.clone(), options.durability, Some(lock)).await.map_err(failed)?;
     Ok((database, opened))
+}
+
+/// Makes an empty file for its owner alone, if there is none: SQLite takes one, and gives its log the same permissions.
+fn make_private(path: &Path) -> io::Result<()> {
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Opens a database that is ready, beside the server that may be serving it: for the command line, whose changes are

@@ -1,6 +1,7 @@
 //! Which files open, what becomes of them, and that a refusal leaves them alone.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
@@ -112,6 +113,20 @@ async fn rows(path: &Path) -> Vec<String> {
 async fn operations(path: &Path) -> Vec<String> {
     texts(path, "SELECT seq || ' ' || operation || ' ' || actor_kind FROM ledger ORDER BY seq")
         .await
+}
+
+#[tokio::test]
+async fn a_new_file_is_for_its_owner_alone() {
+    let (folder, _) = place();
+    let path = folder.path().join("pm.db");
+
+    let (database, _) = opened(&path).await.unwrap();
+
+    for name in ["pm.db", "pm.db-wal"] {
+        let metadata = std::fs::metadata(folder.path().join(name)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    database.close().await;
 }
 
 #[tokio::test]
@@ -390,7 +405,6 @@ async fn copies_never_replace_each_other() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_copy_is_as_private_as_the_file() {
-    use std::os::unix::fs::PermissionsExt as _;
     let (_folder, path) = old_file();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 

@@ -62,6 +62,44 @@ async fn the_ledger_is_verified_with_and_without_a_server() {
     }
 }
 
+#[tokio::test]
+async fn what_was_changed_behind_its_back_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pm.db");
+    let server = Server::start(&mut serve(folder.path())).await;
+    server.write("/api/projects", &json!({ "name": "Apollo, as it was" })).await;
+    for _ in 0..40 {
+        server.write("/api/agent/events", &json!({ "message": "x".repeat(4_000) })).await;
+    }
+    server.stop().await;
+    let whole = fs::read(&file).unwrap();
+    let verify = || finish(pilotdeck(folder.path()).args(["ledger", "verify"]), "");
+    assert_eq!(verify().code, Some(0));
+
+    let mut told_otherwise = whole.clone();
+    let (name, other) = (b"Apollo, as it was", b"Apollo, as it is!");
+    let mut places = 0;
+    for place in 0..whole.len() - name.len() {
+        if whole[place..].starts_with(name) {
+            told_otherwise[place..place + name.len()].copy_from_slice(other);
+            places += 1;
+        }
+    }
+    fs::write(&file, told_otherwise).unwrap();
+    let tampered = verify();
+
+    let mut torn = whole.clone();
+    // The last page belongs to what was written last: a message.
+    let page = torn.len() - 4_096;
+    torn[page..].fill(0xff);
+    fs::write(&file, torn).unwrap();
+    let damaged = verify();
+
+    assert!(places > 1, "the ledger has the name, too");
+    assert!(tampered.refusal().contains("does not hold at seq 3"), "{tampered:?}");
+    assert!(damaged.refusal().contains("damaged"), "{damaged:?}");
+}
+
 #[test]
 fn what_is_not_ready_is_not_touched_by_a_command() {
     let folder = tempfile::tempdir().unwrap();

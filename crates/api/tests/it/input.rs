@@ -136,8 +136,12 @@ async fn a_body_that_is_no_json_object_is_refused_everywhere_and_changes_nothing
         ("10,000 open lists", format!("{{\"a\":{}", "[".repeat(10_000)).into_bytes()),
     ];
 
-    for (method, _, address) in with_body() {
+    for (method, path, address) in with_body() {
         for (name, body) in &bodies {
+            // Null is no body, where none is needed.
+            if *name == "null" && BODY_IS_OPTIONAL.contains(&path.as_str()) {
+                continue;
+            }
             let what = format!("{method} {address}: {name}");
 
             let request = app.request(method.clone(), &address).with_cookie(&cookie);
