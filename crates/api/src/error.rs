@@ -77,6 +77,8 @@ error_codes! {
     AlreadyDecided = "already_decided", CONFLICT;
     /// The proposal belongs to no project.
     ProposalWithoutProject = "proposal_without_project", CONFLICT;
+    /// What the proposal asks for is no action; it can only be rejected.
+    ProposalNotDoable = "proposal_not_doable", CONFLICT;
     /// The body is larger than 16 MiB.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
     /// The body is not declared as JSON.
@@ -242,6 +244,7 @@ impl From<Error> for ApiError {
                 Self::new(ErrorCode::AlreadyDecided, message).with_data(facts.json())
             }
             Error::NoProject => Self::new(ErrorCode::ProposalWithoutProject, message),
+            Error::NotDoable(_) => Self::new(ErrorCode::ProposalNotDoable, message),
             Error::WrongCredentials => Self::new(ErrorCode::WrongCredentials, message),
             Error::Throttled { retry_after_seconds } => Self {
                 header: Some((RETRY_AFTER, retry_after_seconds.to_string())),

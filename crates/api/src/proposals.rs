@@ -135,7 +135,7 @@ async fn list_proposals(services: Data<Services>, caller: Caller, query: Query) 
     request_body(content = Option<DecisionBody>),
     responses(
         (status = 200, description = "Accepted, now or before", body = DecisionAnswer),
-        (status = 409, description = "It was rejected, or belongs to no project", body = crate::openapi::Failure),
+        (status = 409, description = "It was rejected, belongs to no project, or cannot be done", body = crate::openapi::Failure),
     ),
     extensions(("x-permission" = json!("proposals.decide"))),
 )]

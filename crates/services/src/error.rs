@@ -75,6 +75,9 @@ pub enum Error {
     /// The proposal belongs to no project, so there is nothing to apply it to.
     #[error("the proposal belongs to no project")]
     NoProject,
+    /// What the proposal asks for is no action.
+    #[error("the proposal cannot be done: {0}")]
+    NotDoable(InvalidInput),
     /// The user name and the password do not belong together.
     #[error("wrong user name or password")]
     WrongCredentials,

@@ -245,7 +245,7 @@ async fn what_cannot_be_decided_says_why() {
     for (id, status, code) in [
         ("nobody", 404, "not_found"),
         ("evt-1", 404, "not_found"),
-        (&nonsense, 400, "invalid_field"),
+        (&nonsense, 409, "proposal_not_doable"),
         (homeless.as_str().unwrap(), 409, "proposal_without_project"),
         (lost.as_str().unwrap(), 404, "not_found"),
     ] {

@@ -127,8 +127,8 @@ impl Actions {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`], [`Error::AlreadyDecided`] if it was rejected, [`Error::NoProject`], [`Error::Invalid`] if
-    /// what it proposes is no action, [`Error::Denied`], [`Error::Store`].
+    /// [`Error::NotFound`], [`Error::AlreadyDecided`] if it was rejected, [`Error::NoProject`], [`Error::NotDoable`]
+    /// if what it proposes is no action, [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(proposal.id = id), err(level = "debug"))]
     pub async fn accept(
         &self,
@@ -143,7 +143,7 @@ impl Actions {
             Undecided::Proposal(proposal) => proposal,
             Undecided::Done(decision) => return Ok(decision),
         };
-        let action = proposed_action(&proposal)?;
+        let action = proposed_action(&proposal).map_err(Error::NotDoable)?;
         let project_id =
             proposal.get("projectId").and_then(Value::as_str).ok_or(Error::NoProject)?.to_owned();
         let stored = tx
