@@ -20,7 +20,7 @@ use crate::schemas::{No, Yes};
 use bodies::ActBody;
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(act);
+    config.service(do_actions);
 }
 
 /// What became of the actions.
@@ -161,7 +161,7 @@ struct ActionFailedView {
     extensions(("x-permission" = json!("agents.write"))),
 )]
 #[post("/api/agent/actions")]
-async fn act(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
+async fn do_actions(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
     match ActionsBody::parse(body.0)? {
         ActionsBody::Actions { context, items, single } => {
             let outcome = services.actions.act(&caller, &context, items).await?;

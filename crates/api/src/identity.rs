@@ -17,7 +17,7 @@ use crate::schemas::Yes;
 use crate::sessions;
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(sign_in).service(read_account).service(sign_out).service(change_password);
+    config.service(sign_in).service(get_account).service(sign_out).service(change_password);
 }
 
 /// Who signs in.
@@ -134,7 +134,7 @@ async fn sign_in(
     extensions(("x-permission" = json!("account"))),
 )]
 #[get("/api/auth/me")]
-async fn read_account(services: Data<Services>, caller: Caller) -> ApiResult {
+async fn get_account(services: Data<Services>, caller: Caller) -> ApiResult {
     let user = caller.user().ok_or(Denied::Unauthenticated)?;
     let is_default = services.identity.has_default_password(&user.id).await?;
     Ok(account(&user, is_default).ok())

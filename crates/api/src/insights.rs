@@ -17,7 +17,7 @@ use crate::schemas::Yes;
 use crate::usage::{UsageQuery, filter};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(project_stats).service(token_stats);
+    config.service(get_project_stats).service(get_token_stats);
 }
 
 /// Counts and money of all projects.
@@ -209,7 +209,7 @@ struct ModelSumView {
     extensions(("x-permission" = json!("stats.read"))),
 )]
 #[get("/api/stats")]
-async fn project_stats(services: Data<Services>, caller: Caller) -> ApiResult {
+async fn get_project_stats(services: Data<Services>, caller: Caller) -> ApiResult {
     let stats = services.insights.projects(&caller).await?;
     Ok(data(&Json::of(&ProjectStatsView::from(stats))).ok())
 }
@@ -222,7 +222,7 @@ async fn project_stats(services: Data<Services>, caller: Caller) -> ApiResult {
     extensions(("x-permission" = json!("stats.read"))),
 )]
 #[get("/api/stats/tokens")]
-async fn token_stats(services: Data<Services>, caller: Caller, query: Query) -> ApiResult {
+async fn get_token_stats(services: Data<Services>, caller: Caller, query: Query) -> ApiResult {
     let stats = services.insights.tokens(&caller, &filter(&query)?).await?;
     Ok(data(&sums(&stats)).ok())
 }

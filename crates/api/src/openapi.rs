@@ -116,11 +116,9 @@ pub fn document() -> OpenApi {
     let components = document.components.iter_mut();
     components.flat_map(|components| components.schemas.values_mut()).for_each(describe);
     for item in document.paths.paths.values_mut() {
-        let methods =
-            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in methods.into_iter().flatten() {
-            complete(operation);
-        }
+        item.get.iter_mut().for_each(|operation| complete(operation, false));
+        let changes = [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        changes.into_iter().flatten().for_each(|operation| complete(operation, true));
     }
     document
 }
@@ -172,7 +170,7 @@ fn add_credentials(document: &mut OpenApi) {
 }
 
 /// Adds what every operation has in common: its credentials and the failures that any request can meet.
-fn complete(operation: &mut Operation) {
+fn complete(operation: &mut Operation, changes: bool) {
     let permission = permission(operation).unwrap_or(Permission::Administer);
     operation.security = Some(credentials(permission));
     // A body that may be left out is still an object where there is one.
@@ -212,18 +210,19 @@ fn complete(operation: &mut Operation) {
         failures.extend([
             ("413", "The body is larger than 16 MiB"),
             ("415", "The body is not declared as JSON"),
-            ("507", "The disk is full"),
         ]);
+    }
+    if changes {
+        failures.push(("507", "The disk is full"));
     }
     if !is_public {
         failures.push(("401", "There is no credential that holds"));
     }
     if in_path {
         failures.push(("404", "There is no such thing"));
-        failures.push(("507", "The disk is full"));
     }
     if administers {
-        failures.retain(|(status, _)| *status != "400");
+        failures.retain(|(status, _)| !["400", "507"].contains(status));
     }
     for (status, description) in failures {
         operation

@@ -26,15 +26,15 @@ pub(crate) struct OpenApiText(pub(crate) Arc<str>);
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
-        .service(read_health)
-        .service(read_meta)
-        .service(read_openapi)
-        .service(read_start_page)
-        .service(back_up)
-        .service(restore)
+        .service(get_health)
+        .service(get_meta)
+        .service(get_openapi)
+        .service(get_start_page)
+        .service(back_up_database)
+        .service(restore_database)
         .service(start_deploy)
-        .service(read_deploy_status)
-        .service(read_deploy_log);
+        .service(get_deploy_status)
+        .service(get_deploy_log);
 }
 
 /// That the server is there.
@@ -126,7 +126,7 @@ struct TokensView {
     extensions(("x-permission" = json!("public"))),
 )]
 #[get("/api/health")]
-async fn read_health(services: Data<Services>) -> ApiResult {
+async fn get_health(services: Data<Services>) -> ApiResult {
     let now = WireTime::from(services.clock().now());
     Ok(Object::success().with("status", &"healthy").with("timestamp", &now).ok())
 }
@@ -138,7 +138,7 @@ async fn read_health(services: Data<Services>) -> ApiResult {
     extensions(("x-permission" = json!("public"))),
 )]
 #[get("/api/meta")]
-async fn read_meta(services: Data<Services>, surface: Data<Surface>) -> ApiResult {
+async fn get_meta(services: Data<Services>, surface: Data<Surface>) -> ApiResult {
     let overview = services.insights.overview().await?;
     let facts = json!({
         "service": "PilotDeck",
@@ -178,7 +178,7 @@ async fn read_meta(services: Data<Services>, surface: Data<Surface>) -> ApiResul
     extensions(("x-permission" = json!("public"))),
 )]
 #[get("/api/openapi.json")]
-async fn read_openapi(document: Data<OpenApiText>) -> HttpResponse {
+async fn get_openapi(document: Data<OpenApiText>) -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::json()).body(document.0.to_string())
 }
 
@@ -189,7 +189,7 @@ async fn read_openapi(document: Data<OpenApiText>) -> HttpResponse {
     extensions(("x-permission" = json!("public"))),
 )]
 #[get("/")]
-async fn read_start_page() -> HttpResponse {
+async fn get_start_page() -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::html()).body(START_PAGE)
 }
 
@@ -200,7 +200,7 @@ async fn read_start_page() -> HttpResponse {
     extensions(("x-permission" = json!("administer"))),
 )]
 #[get("/api/admin/backup")]
-async fn back_up() -> ApiResult {
+async fn back_up_database() -> ApiResult {
     not_yet("Backup")
 }
 
@@ -211,7 +211,7 @@ async fn back_up() -> ApiResult {
     extensions(("x-permission" = json!("administer"))),
 )]
 #[post("/api/admin/restore")]
-async fn restore() -> ApiResult {
+async fn restore_database() -> ApiResult {
     not_yet("Restore")
 }
 
@@ -233,7 +233,7 @@ async fn start_deploy() -> ApiResult {
     extensions(("x-permission" = json!("administer"))),
 )]
 #[get("/api/admin/deploy/status")]
-async fn read_deploy_status() -> ApiResult {
+async fn get_deploy_status() -> ApiResult {
     not_yet("Deploying")
 }
 
@@ -244,7 +244,7 @@ async fn read_deploy_status() -> ApiResult {
     extensions(("x-permission" = json!("administer"))),
 )]
 #[get("/api/admin/deploy/log")]
-async fn read_deploy_log() -> ApiResult {
+async fn get_deploy_log() -> ApiResult {
     not_yet("Deploying")
 }
 

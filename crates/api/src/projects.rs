@@ -28,7 +28,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(batch::batch_projects)
         .service(get_project)
         .service(change_project)
-        .service(replace_project)
+        .service(put_project)
         .service(delete_project);
 }
 
@@ -305,12 +305,7 @@ async fn change_project(services: Data<Services>, caller: Caller, id: Id, body: 
     extensions(("x-permission" = json!("projects.write"))),
 )]
 #[put("/api/projects/{id}")]
-async fn replace_project(
-    services: Data<Services>,
-    caller: Caller,
-    id: Id,
-    body: Body,
-) -> ApiResult {
+async fn put_project(services: Data<Services>, caller: Caller, id: Id, body: Body) -> ApiResult {
     changed(&services, &caller, &id, body).await
 }
 
