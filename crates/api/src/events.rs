@@ -10,7 +10,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::envelope::{Json, data};
 use crate::error::ApiResult;
 use crate::extract::{Body, Caller, Query};
+use crate::paging;
 use crate::schemas::{ChosenEventId, QueryNumber, QueryTime, Reference, Text, Yes};
+
+/// What the cursors of this list are marked with.
+const LIST: &str = "events";
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_events).service(append_event);
@@ -112,6 +116,7 @@ struct EventAnswer {
 
 /// Several events.
 #[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "written around the stored documents")]
 struct EventsAnswer {
     /// Always true.
@@ -120,6 +125,9 @@ struct EventsAnswer {
     data: Vec<EventView>,
     /// How many there are in `data`.
     total: u64,
+    /// What to send as `before` to read on with the older ones; null at the end.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
 }
 
 /// Which events to list.
@@ -137,6 +145,8 @@ struct ListEventsQuery {
     r#type: Option<String>,
     /// Only events from this time on.
     since: Option<QueryTime>,
+    /// Only events before the page that came with this `nextCursor`.
+    before: Option<String>,
     /// At most this many, 1 to 2000; 200 when absent.
     limit: Option<QueryNumber>,
 }
@@ -156,10 +166,14 @@ async fn list_events(services: Data<Services>, caller: Caller, query: Query) -> 
         agent_id: query.text("agentId"),
         kind: query.text("type"),
         since: query.time("since")?,
+        before: paging::cursor(&query, "before", LIST)?,
         limit: query.clamped("limit", 200, 1, 2_000),
     };
-    let events = services.events.list(&caller, filter).await?;
-    Ok(data(&Json::list(&events)).with("total", &events.len()).ok())
+    let page = services.events.list(&caller, filter).await?;
+    Ok(data(&Json::list(&page.documents))
+        .with("total", &page.documents.len())
+        .with_json("nextCursor", &paging::next(page.next.as_ref(), LIST))
+        .ok())
 }
 
 /// Appends an event, unless one with its id or idempotency key exists.

@@ -20,6 +20,7 @@ mod insights;
 mod ledger;
 mod openapi;
 mod operations;
+mod paging;
 mod profiles;
 mod projects;
 mod proposals;

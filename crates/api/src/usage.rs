@@ -14,9 +14,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::envelope::{Json, Object, data};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Body, Caller, Query};
+use crate::paging;
 use crate::schemas::{
     self, Amount, ChosenId, Count, Fields, Moment, No, QueryNumber, QueryTime, Reference, Text, Yes,
 };
+
+/// What the cursors of this list are marked with.
+const LIST: &str = "usage";
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list_usage).service(record_usage);
@@ -226,14 +230,19 @@ struct RecordFailedView {
 
 /// Several records.
 #[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "written around the stored documents")]
 struct UsageAnswer {
     /// Always true.
     success: Yes,
-    /// The newest records that match, newest first.
+    /// The newest records that match, newest first. The total that a run reported is not among them where there are
+    /// records of its single calls.
     data: Vec<UsageView>,
     /// How many there are in `data`.
     total: u64,
+    /// What to send as `cursor` to read on with the older ones; null at the end.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
 }
 
 /// Which usage to list or to add up.
@@ -255,13 +264,15 @@ pub(crate) struct UsageQuery {
     until: Option<QueryTime>,
 }
 
-/// How many records to list.
+/// Which page of records to list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "read from the query string by name")]
 struct UsageLimitQuery {
     /// At most this many, 1 to 5000; 200 when absent.
     limit: Option<QueryNumber>,
+    /// Only records after the page that came with this `nextCursor`.
+    cursor: Option<String>,
 }
 
 /// Lists the newest usage records, newest first.
@@ -274,8 +285,12 @@ struct UsageLimitQuery {
 #[get("/api/agent/usage")]
 async fn list_usage(services: Data<Services>, caller: Caller, query: Query) -> ApiResult {
     let limit = query.clamped("limit", 200, 1, 5_000);
-    let records = services.usage.list(&caller, &filter(&query)?, limit).await?;
-    Ok(data(&Json::list(&records)).with("total", &records.len()).ok())
+    let after = paging::cursor(&query, "cursor", LIST)?;
+    let page = services.usage.list(&caller, &filter(&query)?, after.as_ref(), limit).await?;
+    Ok(data(&Json::list(&page.documents))
+        .with("total", &page.documents.len())
+        .with_json("nextCursor", &paging::next(page.next.as_ref(), LIST))
+        .ok())
 }
 
 /// Records usage: one record or several, each once per id.

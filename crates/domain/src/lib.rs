@@ -17,6 +17,7 @@ pub mod events;
 pub mod identity;
 pub mod ids;
 pub mod ledger;
+pub mod paging;
 pub mod profiles;
 pub mod projects;
 pub mod runs;

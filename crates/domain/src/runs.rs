@@ -163,7 +163,7 @@ impl Run {
         let finished_at =
             self.finished_at.as_ref().filter(|time| time.instant().is_some()).cloned();
         let record = json!({
-            "id": derived::id("usage", "run", self.id.as_str()),
+            "id": total_id(self.id.as_str()),
             "ts": finished_at.unwrap_or_else(|| now.into()),
             "projectId": self.project_id,
             "runId": self.id,
@@ -282,6 +282,12 @@ fn finished_at(draft: &mut Draft) -> Result<Option<WireTime>, InvalidInput> {
         Some(text) if is_sent => WireTime::parse("finishedAt", &text).map(Some),
         text => Ok(text.map(WireTime::stored)),
     }
+}
+
+/// The id of the usage record that is the total of the run with this id.
+#[must_use]
+pub fn total_id(run_id: &str) -> String {
+    derived::id("usage", "run", run_id)
 }
 
 #[cfg(test)]

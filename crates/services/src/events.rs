@@ -4,7 +4,7 @@ use pilotdeck_domain::events::Event;
 use pilotdeck_domain::identity::{Actor, Permission};
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 pub use pilotdeck_storage::EventFilter;
-use pilotdeck_storage::{Document, Tx};
+use pilotdeck_storage::{Document, Page, Tx};
 use serde_json::{Map, Value};
 
 use crate::{Error, Store};
@@ -35,11 +35,7 @@ impl Events {
     ///
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
-    pub async fn list(
-        &self,
-        actor: &Actor,
-        mut filter: EventFilter,
-    ) -> Result<Vec<Document>, Error> {
+    pub async fn list(&self, actor: &Actor, mut filter: EventFilter) -> Result<Page, Error> {
         actor.require(Permission::ReadAgents)?;
         let mut tx = self.0.db.read().await?;
         if let Some(reference) = &filter.run_id

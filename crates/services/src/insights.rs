@@ -130,6 +130,7 @@ impl Insights {
                 Dimension::Model => stats.by_model.push(sum),
             }
         }
+        // The last word is the name's: equal sums of one moment have a place, too.
         stats.by_day.sort_by(|a, b| a.name.cmp(&b.name));
         for sums in [
             &mut stats.by_project,
@@ -138,7 +139,10 @@ impl Insights {
             &mut stats.by_model,
         ] {
             sums.sort_by(|a, b| {
-                b.total_tokens.cmp(&a.total_tokens).then_with(|| b.newest.cmp(&a.newest))
+                b.total_tokens
+                    .cmp(&a.total_tokens)
+                    .then_with(|| b.newest.cmp(&a.newest))
+                    .then_with(|| a.name.cmp(&b.name))
             });
         }
         Ok(stats)

@@ -2,7 +2,8 @@
 //! commit. No HTTP and no SQL is known here; the API, the command line and embedding tools come through the same door.
 
 use pilotdeck_domain::clock::Clock;
-pub use pilotdeck_storage::{Database, Document};
+pub use pilotdeck_domain::paging;
+pub use pilotdeck_storage::{Database, Document, Page};
 
 pub mod actions;
 pub mod capabilities;

@@ -6,7 +6,7 @@ use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use pilotdeck_domain::runs::{NewRun, Run};
 use pilotdeck_domain::times::WireTime;
 pub use pilotdeck_storage::RunFilter;
-use pilotdeck_storage::{Collection, Document, Tx};
+use pilotdeck_storage::{Collection, Document, Page, Tx};
 use serde_json::{Map, Value};
 
 use crate::{Error, Kind, Store, usage};
@@ -18,8 +18,8 @@ pub struct Runs(Store);
 /// One page of runs.
 #[derive(Clone, Debug)]
 pub struct RunPage {
-    /// The runs, newest first.
-    pub runs: Vec<Document>,
+    /// The runs, newest first, and where the next page begins.
+    pub page: Page,
     /// How many match in all.
     pub total: i64,
 }
@@ -48,8 +48,8 @@ impl Runs {
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn list(&self, actor: &Actor, filter: &RunFilter) -> Result<RunPage, Error> {
         actor.require(Permission::ReadAgents)?;
-        let (runs, total) = self.0.db.snapshot().await?.runs().list(filter).await?;
-        Ok(RunPage { runs, total })
+        let (page, total) = self.0.db.snapshot().await?.runs().list(filter).await?;
+        Ok(RunPage { page, total })
     }
 
     /// One run, by its id or by the id of its client's session.

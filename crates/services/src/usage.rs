@@ -4,16 +4,18 @@ use chrono::{DateTime, Utc};
 use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::identity::{Actor, Author, Permission};
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
+use pilotdeck_domain::paging::Cursor;
 use pilotdeck_domain::runs::Run;
 use pilotdeck_domain::usage::UsageRecord;
-use pilotdeck_storage::{Collection, Document, Tx};
+use pilotdeck_storage::{Collection, Page, Tx};
 pub use pilotdeck_storage::{StoredUsage, UsageFilter};
 use serde_json::{Map, Value};
 
 use crate::{Error, MAX_ITEMS, Store};
 
-/// The fields of a run's usage record that make it another total than before.
-const COUNTED: [&str; 5] = ["promptTokens", "completionTokens", "totalTokens", "cost", "model"];
+/// The fields of a run's usage record that make it another total than before, or the total of another session.
+const COUNTED: [&str; 6] =
+    ["promptTokens", "completionTokens", "totalTokens", "cost", "model", "sessionId"];
 
 /// What can be asked about token usage.
 #[derive(Clone)]
@@ -24,7 +26,8 @@ impl Usage {
         Self(store)
     }
 
-    /// The newest `limit` records that `filter` lets through, newest first.
+    /// The newest `limit` records that `filter` lets through and that count, newest first, after the page that ended at
+    /// `after`.
     ///
     /// # Errors
     ///
@@ -34,10 +37,11 @@ impl Usage {
         &self,
         actor: &Actor,
         filter: &UsageFilter,
+        after: Option<&Cursor>,
         limit: i64,
-    ) -> Result<Vec<Document>, Error> {
+    ) -> Result<Page, Error> {
         actor.require(Permission::ReadAgents)?;
-        Ok(self.0.db.read().await?.usage().list(filter, limit).await?)
+        Ok(self.0.db.read().await?.usage().list(filter, after, limit).await?)
     }
 
     /// Records usage. Each item is stored for itself, once per id; all in one transaction.
@@ -96,7 +100,8 @@ impl Usage {
 
 /// Keeps the one usage record of a run that reports its total in step with what it reports.
 ///
-/// A client that also sends a record per call has counted that usage already: then the total adds nothing.
+/// The record of a client that also sends a record per call does not count: the calls are that usage already. Which of
+/// the two comes first makes no difference ([`pilotdeck_storage::Usage::mark_total`]).
 pub(crate) async fn ingest(
     tx: &mut Tx,
     author: &Author,
@@ -106,11 +111,7 @@ pub(crate) async fn ingest(
     let Some(record) = run.usage(now) else { return Ok(()) };
     let id = record.id().as_str();
     let Some(stored) = tx.usage().find(id).await? else {
-        let session = run.document().get("sessionId").and_then(Value::as_str);
-        let session = session.filter(|session| !session.trim().is_empty());
-        if tx.usage().is_itemized(run.id().as_str(), session).await? {
-            return Ok(());
-        }
+        tx.usage().mark_total(&record).await?;
         for stored in tx.usage().append_many(std::slice::from_ref(&record)).await? {
             tx.record(author, now, entry(&record, Change::digest(stored.document.as_str())));
         }
@@ -121,6 +122,7 @@ pub(crate) async fn ingest(
     if COUNTED.iter().all(|field| before.get(*field) == record.document().get(*field)) {
         return Ok(());
     }
+    tx.usage().mark_total(&record).await?;
     tx.usage().replace(&record).await?;
     tx.touch(Collection::Usage, now).await?;
     let mut entry = entry(&record, Change::between(&before, record.document()));

@@ -1,15 +1,37 @@
 //! Events, append-only.
 
 use pilotdeck_domain::events::Event;
+use pilotdeck_domain::paging::Cursor;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::document::{Document, print};
+use crate::paging::{Page, before};
 use crate::statements::statements;
 use crate::{StoreError, Tx};
 
-/// What a row holds whose event could not be read when it was adopted: lists pass over it.
-const UNREADABLE: &str = "null";
+/// A page of events, out of the index that has those `that` the condition names in their order.
+macro_rules! list {
+    ($that:literal) => {
+        concat!(
+            "SELECT payload_json FROM agent_events WHERE ", $that,
+            " AND ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR run_id = $2) AND ($3 IS NULL OR agent_id = $3)
+              AND ($4 IS NULL OR type = $4) AND ts >= $5 AND ", before!("agent_events", "ts", "$6", "$7"),
+            " ORDER BY ts DESC, rowid DESC LIMIT $8"
+        )
+    };
+}
+
+/// Whether an index has few enough rows that all of them can be walked past.
+macro_rules! few {
+    ($that:literal) => {
+        concat!(
+            "(SELECT count(*) FROM (SELECT 1 FROM agent_events WHERE ",
+            $that,
+            " AND ts >= $5 AND ts <= coalesce($6, x'') LIMIT 1000)) < 1000"
+        )
+    };
+}
 
 statements! {
     FIND = "SELECT payload_json FROM agent_events WHERE id = $1";
@@ -17,31 +39,24 @@ statements! {
         INSERT INTO agent_events (id, ts, type, level, project_id, run_id, agent_id, title, message, payload_json)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             ON CONFLICT (id) DO NOTHING";
-    LIST = "
-        SELECT payload_json FROM agent_events
-         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR run_id = $2) AND ($3 IS NULL OR agent_id = $3)
-           AND ($4 IS NULL OR type = $4) AND ts >= $5
-         ORDER BY ts DESC, rowid DESC LIMIT $6";
-    LIST_IN_PROJECT = "
-        SELECT payload_json FROM agent_events
-         WHERE project_id = $1 AND ($2 IS NULL OR run_id = $2) AND ($3 IS NULL OR agent_id = $3)
-           AND ($4 IS NULL OR type = $4) AND ts >= $5
-         ORDER BY ts DESC, rowid DESC LIMIT $6";
-    LIST_IN_RUN = "
-        SELECT payload_json FROM agent_events
-         WHERE ($1 IS NULL OR project_id = $1) AND run_id = $2 AND ($3 IS NULL OR agent_id = $3)
-           AND ($4 IS NULL OR type = $4) AND ts >= $5
-         ORDER BY ts DESC, rowid DESC LIMIT $6";
-    LIST_OF_AGENT = "
-        SELECT payload_json FROM agent_events
-         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR run_id = $2) AND agent_id = $3
-           AND ($4 IS NULL OR type = $4) AND ts >= $5
-         ORDER BY ts DESC, rowid DESC LIMIT $6";
-    LIST_OF_TYPE = "
-        SELECT payload_json FROM agent_events
-         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR run_id = $2) AND ($3 IS NULL OR agent_id = $3)
-           AND type = $4 AND ts >= $5
-         ORDER BY ts DESC, rowid DESC LIMIT $6";
+    LIST = list!("true");
+    LIST_IN_PROJECT = list!("project_id = $1");
+    LIST_IN_RUN = list!("run_id = $2");
+    LIST_OF_AGENT = list!("agent_id = $3");
+    LIST_OF_TYPE = list!("type = $4");
+    LIST_IN_PROJECT_OF_AGENT = list!("project_id = $1 AND agent_id = $3");
+    LIST_IN_PROJECT_OF_TYPE = list!("project_id = $1 AND type = $4");
+    LIST_OF_AGENT_OF_TYPE = list!("agent_id = $3 AND type = $4");
+    // What no index answers alone: the first of the filters' indexes that has few rows is the one to walk.
+    NARROWEST = concat!(
+        "SELECT CASE WHEN $2 IS NOT NULL AND ", few!("run_id = $2"), " THEN 1
+                     WHEN $1 IS NOT NULL AND $3 IS NOT NULL AND ", few!("project_id = $1 AND agent_id = $3"), " THEN 2
+                     WHEN $1 IS NOT NULL AND $4 IS NOT NULL AND ", few!("project_id = $1 AND type = $4"), " THEN 3
+                     WHEN $3 IS NOT NULL AND $4 IS NOT NULL AND ", few!("agent_id = $3 AND type = $4"), " THEN 4
+                     WHEN $1 IS NOT NULL AND ", few!("project_id = $1"), " THEN 5
+                     WHEN $3 IS NOT NULL AND ", few!("agent_id = $3"), " THEN 6
+                     WHEN $4 IS NOT NULL AND ", few!("type = $4"), " THEN 7
+                     ELSE 0 END");
     PROPOSALS = "
         SELECT p.payload_json AS proposal, d.payload_json AS decision
           FROM agent_events p INDEXED BY events_that_propose
@@ -65,6 +80,8 @@ pub struct EventFilter {
     pub kind: Option<String>,
     /// Not before this time.
     pub since: Option<String>,
+    /// Before the page that ended here.
+    pub before: Option<Cursor>,
     /// At most this many, the newest ones.
     pub limit: i64,
 }
@@ -142,27 +159,59 @@ impl Events<'_> {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn list(&mut self, filter: &EventFilter) -> Result<Vec<Document>, StoreError> {
-        let sql = match filter {
-            EventFilter { run_id: Some(_), .. } => LIST_IN_RUN,
-            EventFilter { project_id: Some(_), .. } => LIST_IN_PROJECT,
-            EventFilter { agent_id: Some(_), .. } => LIST_OF_AGENT,
-            EventFilter { kind: Some(_), .. } => LIST_OF_TYPE,
-            _ => LIST,
-        };
-        let mut events: Vec<Document> = sqlx::query(sql)
+    pub async fn list(&mut self, filter: &EventFilter) -> Result<Page, StoreError> {
+        let sql = self.narrowest(filter).await?;
+        let rows: Vec<Document> = sqlx::query(sql)
             .bind(filter.project_id.as_deref())
             .bind(filter.run_id.as_deref())
             .bind(filter.agent_id.as_deref())
             .bind(filter.kind.as_deref())
             .bind(filter.since.as_deref().unwrap_or_default())
-            .bind(filter.limit)
+            .bind(filter.before.as_ref().map(|before| &before.time))
+            .bind(filter.before.as_ref().map(|before| &before.id))
+            .bind(filter.limit.saturating_add(1))
             .try_map(|row: SqliteRow| row.try_get(0).map(Document::stored))
             .fetch_all(self.0.conn())
             .await?;
-        events.retain(|event| event.as_str() != UNREADABLE);
-        events.reverse();
-        Ok(events)
+        let mut page = Page::of(rows, filter.limit, "ts");
+        page.documents.reverse();
+        Ok(page)
+    }
+
+    /// The statement that walks past the fewest events.
+    async fn narrowest(&mut self, filter: &EventFilter) -> Result<&'static str, StoreError> {
+        let EventFilter { project_id, run_id, agent_id, kind, .. } = filter;
+        let otherwise = match (project_id, run_id, agent_id, kind) {
+            (None, None, None, None) => return Ok(LIST),
+            (Some(_), None, None, None) => return Ok(LIST_IN_PROJECT),
+            (None, Some(_), None, None) => return Ok(LIST_IN_RUN),
+            (None, None, Some(_), None) => return Ok(LIST_OF_AGENT),
+            (None, None, None, Some(_)) => return Ok(LIST_OF_TYPE),
+            (Some(_), None, Some(_), None) => return Ok(LIST_IN_PROJECT_OF_AGENT),
+            (Some(_), None, None, Some(_)) => return Ok(LIST_IN_PROJECT_OF_TYPE),
+            (None, None, Some(_), Some(_)) => return Ok(LIST_OF_AGENT_OF_TYPE),
+            (_, Some(_), _, _) => LIST_IN_RUN,
+            (Some(_), None, Some(_), Some(_)) => LIST_IN_PROJECT_OF_TYPE,
+        };
+        let narrowest: i64 = sqlx::query_scalar(NARROWEST)
+            .bind(project_id.as_deref())
+            .bind(run_id.as_deref())
+            .bind(agent_id.as_deref())
+            .bind(kind.as_deref())
+            .bind(filter.since.as_deref().unwrap_or_default())
+            .bind(filter.before.as_ref().map(|before| &before.time))
+            .fetch_one(self.0.conn())
+            .await?;
+        Ok(match narrowest {
+            1 => LIST_IN_RUN,
+            2 => LIST_IN_PROJECT_OF_AGENT,
+            3 => LIST_IN_PROJECT_OF_TYPE,
+            4 => LIST_OF_AGENT_OF_TYPE,
+            5 => LIST_IN_PROJECT,
+            6 => LIST_OF_AGENT,
+            7 => LIST_OF_TYPE,
+            _ => otherwise,
+        })
     }
 
     /// The newest proposals, newest first: all, only those that wait (`pending`), or only those that were decided.

@@ -4,17 +4,19 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::statements::statements;
-use crate::usage::UsageFilter;
+use crate::usage::{UsageFilter, counts, in_group, that_match};
 use crate::{StoreError, Tx};
 
-/// The counters of records. Tokens are added up in two halves: the sum of many 64-bit counts does not fit into one.
+/// The counters of records, in the parts in which they are kept (`migrations/sqlite/0004_pages.sql`).
 macro_rules! sums {
     () => {
         " count(*) AS records,
-          sum(prompt_tokens >> 32) AS prompt_high, sum(prompt_tokens & 0xffffffff) AS prompt_low,
-          sum(completion_tokens >> 32) AS completion_high, sum(completion_tokens & 0xffffffff) AS completion_low,
-          sum(total_tokens >> 32) AS total_high, sum(total_tokens & 0xffffffff) AS total_low,
-          total(cost) AS cost, max(ts) AS newest"
+          sum(u.prompt_tokens >> 32) AS prompt_high, sum(u.prompt_tokens & 0xffffffff) AS prompt_low,
+          sum(u.completion_tokens >> 32) AS completion_high, sum(u.completion_tokens & 0xffffffff) AS completion_low,
+          sum(u.total_tokens >> 32) AS total_high, sum(u.total_tokens & 0xffffffff) AS total_low,
+          sum(iif(u.cost < 1e9, CAST(u.cost AS INTEGER), 0)) AS cost_whole,
+          sum(iif(u.cost < 1e9, CAST(round((u.cost - CAST(u.cost AS INTEGER)) * 1e10) AS INTEGER), 0)) AS cost_rest,
+          total(iif(u.cost < 1e9, 0.0, u.cost)) AS cost_beyond, max(u.ts) AS newest"
     };
 }
 
@@ -23,17 +25,25 @@ macro_rules! sums_of_sums {
     () => {
         " sum(records) AS records, sum(prompt_high) AS prompt_high, sum(prompt_low) AS prompt_low,
           sum(completion_high) AS completion_high, sum(completion_low) AS completion_low,
-          sum(total_high) AS total_high, sum(total_low) AS total_low, total(cost) AS cost, max(newest) AS newest"
+          sum(total_high) AS total_high, sum(total_low) AS total_low, sum(cost_whole) AS cost_whole,
+          sum(cost_rest) AS cost_rest, total(cost_beyond) AS cost_beyond, max(newest) AS newest"
     };
 }
 
-/// What a [`UsageFilter`] lets through.
-macro_rules! that_match {
-    () => {
-        "($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR workspace = $3)
-         AND ($4 IS NULL OR source = $4) AND ts >= $5 AND ($6 IS NULL OR ts <= $6)"
+/// The sums of the records of one day, of which the bounds cut off some.
+macro_rules! part_of_a_day {
+    ($day:literal, $is_cut:literal) => {
+        concat!(
+            "SELECT g.id, e.", $day, ",", sums!(), "
+               FROM edges e CROSS JOIN chosen g CROSS JOIN token_usage_records u INDEXED BY usage_by_group
+                 ON ", in_group!("u"), " AND u.ts >= max(e.", $day, ", $5) AND u.ts < e.", $day, " || char(1114111)
+              WHERE ", $is_cut, " AND u.ts <= coalesce($6, x'') AND ", counts!("u"), "
+              GROUP BY g.id"
+        )
     };
 }
+
+pub(crate) use sums;
 
 /// What a benchmark compares the server with.
 pub mod bench {
@@ -65,28 +75,38 @@ statements! {
          UNION ALL
         SELECT 'revenue', payload_json ->> '$.revenue.total'
           FROM projects WHERE json_type(payload_json, '$.revenue.total') = 'text'";
-    // Two covering indexes hold the records in the order of their groups, so that nothing large is sorted; the other
-    // groups are groups of these. The newest time says which of two equal totals a reader of the list meets first.
+    // Days that lie whole between the bounds are added up from what is kept of them; a day of which a bound cuts off
+    // some records is added up from its records. The newest time says which of two equal totals a reader of the list
+    // meets first.
     TOKENS = concat!(
-        "WITH by_time AS MATERIALIZED (
-            SELECT substr(ts, 1, 10) AS day, project_id,", sums!(), "
-              FROM token_usage_records INDEXED BY usage_by_day WHERE ", that_match!(), "
-             GROUP BY substr(ts, 1, 10), project_id),
-        by_kind AS MATERIALIZED (
-            SELECT agent_id, workspace, model,", sums!(), "
-              FROM token_usage_records INDEXED BY usage_by_kind WHERE ", that_match!(), "
-             GROUP BY agent_id, workspace, model)
-        SELECT 0 AS dimension, '' AS name,", sums_of_sums!(), " FROM by_kind HAVING count(*) > 0
+        "WITH edges AS MATERIALIZED (
+            SELECT substr($5, 1, 10) AS since_day, coalesce(substr($6, 1, 10), x'') AS until_day,
+                   EXISTS (SELECT 1 FROM token_usage_records WHERE ts >= substr($5, 1, 10) AND ts < $5) AS since_cuts,
+                   EXISTS (SELECT 1 FROM token_usage_records
+                            WHERE ts > $6 AND ts < substr($6, 1, 10) || char(1114111)) AS until_cuts),
+        chosen AS MATERIALIZED (SELECT * FROM usage_groups WHERE ", that_match!(), "),
+        pieces AS MATERIALIZED (
+            SELECT s.* FROM edges e CROSS JOIN chosen g CROSS JOIN usage_sums s
+                ON s.group_id = g.id AND s.day >= iif(e.since_cuts, e.since_day || char(0), e.since_day)
+               AND s.day < iif(e.until_cuts OR $6 IS NULL, e.until_day, e.until_day || char(0))
+             UNION ALL ",
+            part_of_a_day!("since_day", "(e.since_cuts OR (e.until_cuts AND e.since_day = e.until_day))"), "
+             UNION ALL ",
+            part_of_a_day!("until_day", "e.until_cuts AND e.since_day <> e.until_day"), "),
+        by_group AS MATERIALIZED (
+            SELECT g.*, s.* FROM (SELECT group_id,", sums_of_sums!(), " FROM pieces GROUP BY group_id) s
+              CROSS JOIN usage_groups g ON g.id = s.group_id)
+        SELECT 0 AS dimension, '' AS name,", sums_of_sums!(), " FROM by_group HAVING count(*) > 0
          UNION ALL
-        SELECT 1, iif(day = '', 'unknown', day),", sums_of_sums!(), " FROM by_time GROUP BY 2
+        SELECT 1, iif(day = '', 'unknown', day),", sums_of_sums!(), " FROM pieces GROUP BY 2
          UNION ALL
-        SELECT 2, coalesce(nullif(project_id, ''), 'unassigned'),", sums_of_sums!(), " FROM by_time GROUP BY 2
+        SELECT 2, coalesce(nullif(project_id, ''), 'unassigned'),", sums_of_sums!(), " FROM by_group GROUP BY 2
          UNION ALL
-        SELECT 3, coalesce(nullif(agent_id, ''), 'unassigned'),", sums_of_sums!(), " FROM by_kind GROUP BY 2
+        SELECT 3, coalesce(nullif(agent_id, ''), 'unassigned'),", sums_of_sums!(), " FROM by_group GROUP BY 2
          UNION ALL
-        SELECT 4, coalesce(nullif(workspace, ''), 'unknown'),", sums_of_sums!(), " FROM by_kind GROUP BY 2
+        SELECT 4, coalesce(nullif(workspace, ''), 'unknown'),", sums_of_sums!(), " FROM by_group GROUP BY 2
          UNION ALL
-        SELECT 5, coalesce(nullif(model, ''), 'unknown'),", sums_of_sums!(), " FROM by_kind GROUP BY 2");
+        SELECT 5, coalesce(nullif(model, ''), 'unknown'),", sums_of_sums!(), " FROM by_group GROUP BY 2");
 }
 
 /// How many projects share a status, a priority and a category.
@@ -194,7 +214,11 @@ impl Insights<'_> {
         let row = sqlx::query(MONEY).fetch_one(self.0.conn()).await?;
         let mut money = Money {
             budget: row.try_get("budget")?,
-            cost: row.try_get("cost")?,
+            cost: cost(
+                row.try_get("cost_whole")?,
+                row.try_get("cost_rest")?,
+                row.try_get("cost_beyond")?,
+            ),
             revenue: row.try_get("revenue")?,
             ..Money::default()
         };
@@ -245,7 +269,25 @@ fn token_sum(row: &SqliteRow) -> Result<TokenSum, sqlx::Error> {
         prompt_tokens: whole("prompt_high", "prompt_low")?,
         completion_tokens: whole("completion_high", "completion_low")?,
         total_tokens: whole("total_high", "total_low")?,
-        cost: row.try_get("cost")?,
+        cost: cost(
+            row.try_get("cost_whole")?,
+            row.try_get("cost_rest")?,
+            row.try_get("cost_beyond")?,
+        ),
         newest: row.try_get("newest")?,
     })
+}
+
+/// Digits after the point of a cost, as a factor.
+const COST_PARTS: i128 = 10_000_000_000;
+
+/// A sum of costs, from the parts in which it is kept.
+fn cost(whole: i64, rest: i64, beyond: f64) -> f64 {
+    let exact = i128::from(whole) * COST_PARTS + i128::from(rest);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the sum is exact; the answer is the double beside it"
+    )]
+    let near = exact as f64 / COST_PARTS as f64;
+    near + beyond
 }

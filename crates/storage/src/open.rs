@@ -17,7 +17,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use crate::adoption::{self, AdoptError, Found, Report};
 use crate::database::{self, Database, Durability};
 use crate::lock::{Lock, LockError};
-use crate::{StoreError, ledger, migrations};
+use crate::{StoreError, ledger, migrations, sums};
 
 /// The first bytes of every SQLite file (<https://www.sqlite.org/fileformat.html>).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -316,6 +316,7 @@ async fn prepare(
     migrations::run(&mut tx)
         .await
         .map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
+    sums::compute(&mut tx).await.map_err(engine)?;
     sqlx::query(FORGET_WRITTEN_ELSEWHERE).execute(&mut *tx).await.map_err(engine)?;
     record(&mut tx, report.as_ref(), now).await.map_err(|error| failed(path, error))?;
     tx.commit().await.map_err(engine)?;

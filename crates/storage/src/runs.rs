@@ -1,13 +1,28 @@
 //! Agent runs, and the client sessions that they are found by.
 
+use pilotdeck_domain::paging::Cursor;
 use pilotdeck_domain::runs::{Run, Session};
 use pilotdeck_domain::times::WireTime;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::document::{Document, print};
+use crate::paging::{Page, before};
 use crate::statements::statements;
 use crate::{StoreError, Tx};
+
+/// A page of runs: each filter has an index in this order, so that rows that are skipped are only counted there.
+macro_rules! list {
+    ($that:literal) => {
+        concat!(
+            "SELECT payload_json FROM agent_runs WHERE ",
+            $that,
+            " AND ",
+            before!("agent_runs", "coalesce(created_at, '')", "$4", "$5"),
+            " ORDER BY coalesce(created_at, '') DESC, rowid DESC LIMIT $6 OFFSET $7"
+        )
+    };
+}
 
 statements! {
     FIND = "SELECT payload_json FROM agent_runs WHERE id = $1";
@@ -46,32 +61,17 @@ statements! {
         UPDATE agent_runs
            SET project_id = NULL, payload_json = json_set(payload_json, '$.projectId', NULL)
          WHERE project_id = $1";
-    LIST = "
-        SELECT payload_json FROM agent_runs
-         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR status = $3)
-         ORDER BY created_at DESC, rowid DESC LIMIT $4 OFFSET $5";
-    LIST_IN_PROJECT = "
-        SELECT payload_json FROM agent_runs
-         WHERE project_id = $1 AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR status = $3)
-         ORDER BY created_at DESC, rowid DESC LIMIT $4 OFFSET $5";
-    LIST_OF_AGENT = "
-        SELECT payload_json FROM agent_runs
-         WHERE ($1 IS NULL OR project_id = $1) AND agent_id = $2 AND ($3 IS NULL OR status = $3)
-         ORDER BY created_at DESC, rowid DESC LIMIT $4 OFFSET $5";
-    LIST_IN_STATUS = "
-        SELECT payload_json FROM agent_runs
-         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND status = $3
-         ORDER BY created_at DESC, rowid DESC LIMIT $4 OFFSET $5";
-    COUNT = "SELECT count(*) FROM agent_runs";
-    COUNT_IN_PROJECT = "
-        SELECT count(*) FROM agent_runs
-         WHERE project_id = $1 AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR status = $3)";
-    COUNT_OF_AGENT = "
-        SELECT count(*) FROM agent_runs
-         WHERE ($1 IS NULL OR project_id = $1) AND agent_id = $2 AND ($3 IS NULL OR status = $3)";
-    COUNT_IN_STATUS = "
-        SELECT count(*) FROM agent_runs
-         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND status = $3";
+    LIST = list!("true");
+    LIST_IN_PROJECT = list!("project_id = $1");
+    LIST_OF_AGENT = list!("agent_id = $2");
+    LIST_IN_STATUS = list!("status = $3");
+    LIST_IN_PROJECT_OF_AGENT = list!("project_id = $1 AND agent_id = $2");
+    LIST_IN_PROJECT_AND_STATUS = list!("project_id = $1 AND status = $3");
+    LIST_OF_AGENT_IN_STATUS = list!("agent_id = $2 AND status = $3");
+    LIST_IN_PROJECT_OF_AGENT_IN_STATUS = list!("project_id = $1 AND agent_id = $2 AND status = $3");
+    COUNT = "
+        SELECT runs FROM run_counts
+         WHERE project_id = coalesce($1, 0) AND agent_id = coalesce($2, 0) AND status = coalesce($3, 0)";
 }
 
 /// Which runs to list; every given field must match exactly.
@@ -87,6 +87,8 @@ pub struct RunFilter {
     pub limit: i64,
     /// After skipping this many.
     pub offset: i64,
+    /// After the page that ended here.
+    pub after: Option<Cursor>,
 }
 
 /// What something that refers to a run needs to know of it.
@@ -243,28 +245,40 @@ impl Runs<'_> {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn list(&mut self, filter: &RunFilter) -> Result<(Vec<Document>, i64), StoreError> {
-        let (list, count) = match filter {
-            RunFilter { project_id: Some(_), .. } => (LIST_IN_PROJECT, COUNT_IN_PROJECT),
-            RunFilter { agent_id: Some(_), .. } => (LIST_OF_AGENT, COUNT_OF_AGENT),
-            RunFilter { status: Some(_), .. } => (LIST_IN_STATUS, COUNT_IN_STATUS),
-            _ => (LIST, COUNT),
+    pub async fn list(&mut self, filter: &RunFilter) -> Result<(Page, i64), StoreError> {
+        let (project_id, agent_id, status) =
+            (filter.project_id.as_deref(), filter.agent_id.as_deref(), filter.status.as_deref());
+        let total = sqlx::query_scalar(COUNT)
+            .bind(project_id)
+            .bind(agent_id)
+            .bind(status)
+            .fetch_optional(self.0.conn())
+            .await?
+            .unwrap_or_default();
+        if filter.offset >= total {
+            return Ok((Page::default(), total));
+        }
+        let list = match (project_id, agent_id, status) {
+            (None, None, None) => LIST,
+            (Some(_), None, None) => LIST_IN_PROJECT,
+            (None, Some(_), None) => LIST_OF_AGENT,
+            (None, None, Some(_)) => LIST_IN_STATUS,
+            (Some(_), Some(_), None) => LIST_IN_PROJECT_OF_AGENT,
+            (Some(_), None, Some(_)) => LIST_IN_PROJECT_AND_STATUS,
+            (None, Some(_), Some(_)) => LIST_OF_AGENT_IN_STATUS,
+            (Some(_), Some(_), Some(_)) => LIST_IN_PROJECT_OF_AGENT_IN_STATUS,
         };
-        let total = sqlx::query_scalar(count)
-            .bind(filter.project_id.as_deref())
-            .bind(filter.agent_id.as_deref())
-            .bind(filter.status.as_deref())
-            .fetch_one(self.0.conn())
-            .await?;
-        let page = sqlx::query(list)
-            .bind(filter.project_id.as_deref())
-            .bind(filter.agent_id.as_deref())
-            .bind(filter.status.as_deref())
-            .bind(filter.limit)
+        let rows = sqlx::query(list)
+            .bind(project_id)
+            .bind(agent_id)
+            .bind(status)
+            .bind(filter.after.as_ref().map(|after| &after.time))
+            .bind(filter.after.as_ref().map(|after| &after.id))
+            .bind(filter.limit.saturating_add(1))
             .bind(filter.offset)
             .try_map(|row: SqliteRow| row.try_get(0).map(Document::stored))
             .fetch_all(self.0.conn())
             .await?;
-        Ok((page, total))
+        Ok((Page::of(rows, filter.limit, "createdAt"), total))
     }
 }

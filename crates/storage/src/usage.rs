@@ -2,20 +2,89 @@
 
 use std::collections::HashSet;
 
+use pilotdeck_domain::paging::Cursor;
 use pilotdeck_domain::usage::UsageRecord;
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::document::{Document, print};
+use crate::paging::{Page, before};
 use crate::statements::statements;
 use crate::{StoreError, Tx};
 
+/// How many steps through an index a list may take to gather the newest records of several groups.
+const STEPS: i64 = 100_000;
+
+/// What a [`UsageFilter`] lets through, but for the time.
+macro_rules! that_match {
+    () => {
+        "($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR workspace = $3)
+         AND ($4 IS NULL OR source = $4)"
+    };
+}
+
+/// Whether a record is of the group `g`.
+macro_rules! in_group {
+    ($record:literal) => {
+        concat!(
+            $record,
+            ".project_id IS g.project_id AND ",
+            $record,
+            ".agent_id IS g.agent_id AND ",
+            $record,
+            ".workspace IS g.workspace AND ",
+            $record,
+            ".source IS g.source AND ",
+            $record,
+            ".model IS g.model"
+        )
+    };
+}
+
+/// Whether a record counts: a run's total does not where records of single calls take its place.
+macro_rules! counts {
+    ($record:literal) => {
+        concat!(
+            "NOT EXISTS (SELECT 1 FROM usage_totals t WHERE t.record_id = ",
+            $record,
+            ".id AND NOT t.is_counted)"
+        )
+    };
+}
+
+/// A page of records, out of the index that has those `that` the condition names in their order.
+macro_rules! list {
+    ($that:literal) => {
+        concat!(
+            "SELECT payload_json FROM token_usage_records WHERE ",
+            $that,
+            " AND ",
+            that_match!(),
+            " AND ts >= $5 AND ",
+            before!("token_usage_records", "ts", "$6", "$7"),
+            " AND ",
+            counts!("token_usage_records"),
+            " ORDER BY ts DESC, rowid DESC LIMIT $8"
+        )
+    };
+}
+
+pub(crate) use {counts, in_group, that_match};
+
 statements! {
     FIND = "SELECT payload_json FROM token_usage_records WHERE id = $1";
-    IS_ITEMIZED = "
-        SELECT EXISTS (SELECT 1 FROM token_usage_records WHERE run_id IN ($1, $2))
-            OR EXISTS (SELECT 1 FROM token_usage_records WHERE session_id = $2 AND coalesce(run_id, '') = '')";
+    // A record of the run that is no total itself: what names the run, or its client's session in its place.
+    MARK_TOTAL = "
+        INSERT INTO usage_totals (record_id, run_id, session_id, is_counted)
+        VALUES ($1, $2, $3,
+                NOT EXISTS (SELECT 1 FROM token_usage_records
+                             WHERE run_id IN ($2, $3) AND id <> $1 AND id NOT IN (SELECT record_id FROM usage_totals))
+                AND NOT EXISTS (SELECT 1 FROM token_usage_records
+                                 WHERE session_id = $3 AND coalesce(run_id, '') = '' AND id <> $1
+                                   AND id NOT IN (SELECT record_id FROM usage_totals)))
+            ON CONFLICT (record_id) DO UPDATE
+           SET run_id = excluded.run_id, session_id = excluded.session_id, is_counted = excluded.is_counted";
     FIND_MANY = "
         SELECT u.id, u.payload_json
           FROM json_each($1) wanted CROSS JOIN token_usage_records u ON u.id = wanted.value";
@@ -34,31 +103,28 @@ statements! {
                model = $9, prompt_tokens = $10, completion_tokens = $11, total_tokens = $12, cost = $13,
                payload_json = $14
          WHERE id = $1";
-    LIST = "
-        SELECT payload_json FROM token_usage_records
-         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR workspace = $3)
-           AND ($4 IS NULL OR source = $4) AND ts >= $5 AND ($6 IS NULL OR ts <= $6)
-         ORDER BY ts DESC, rowid DESC LIMIT $7";
-    LIST_IN_PROJECT = "
-        SELECT payload_json FROM token_usage_records
-         WHERE project_id = $1 AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR workspace = $3)
-           AND ($4 IS NULL OR source = $4) AND ts >= $5 AND ($6 IS NULL OR ts <= $6)
-         ORDER BY ts DESC, rowid DESC LIMIT $7";
-    LIST_OF_AGENT = "
-        SELECT payload_json FROM token_usage_records
-         WHERE ($1 IS NULL OR project_id = $1) AND agent_id = $2 AND ($3 IS NULL OR workspace = $3)
-           AND ($4 IS NULL OR source = $4) AND ts >= $5 AND ($6 IS NULL OR ts <= $6)
-         ORDER BY ts DESC, rowid DESC LIMIT $7";
-    LIST_IN_WORKSPACE = "
-        SELECT payload_json FROM token_usage_records
-         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND workspace = $3
-           AND ($4 IS NULL OR source = $4) AND ts >= $5 AND ($6 IS NULL OR ts <= $6)
-         ORDER BY ts DESC, rowid DESC LIMIT $7";
-    LIST_FROM_SOURCE = "
-        SELECT payload_json FROM token_usage_records
-         WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR workspace = $3)
-           AND source = $4 AND ts >= $5 AND ($6 IS NULL OR ts <= $6)
-         ORDER BY ts DESC, rowid DESC LIMIT $7";
+    LIST = list!("true");
+    LIST_IN_PROJECT = list!("project_id = $1");
+    LIST_OF_AGENT = list!("agent_id = $2");
+    LIST_IN_WORKSPACE = list!("workspace = $3");
+    LIST_FROM_SOURCE = list!("source = $4");
+    GROUPS = concat!("SELECT count(*) FROM (SELECT 1 FROM usage_groups WHERE ", that_match!(), " LIMIT $5)");
+    // Of each group its newest records, and of these the newest: what no index answers alone.
+    LIST_IN_GROUPS = concat!(
+        "WITH chosen AS MATERIALIZED (SELECT * FROM usage_groups WHERE ", that_match!(), "),
+        recent AS MATERIALIZED (
+            SELECT u.ts AS ts, u.rowid AS place
+              FROM chosen g CROSS JOIN token_usage_records u INDEXED BY usage_by_group
+                ON ", in_group!("u"), " AND u.ts >= coalesce(
+                   (SELECT v.ts FROM token_usage_records v INDEXED BY usage_by_group
+                     WHERE ", in_group!("v"), " AND v.ts >= $5 AND v.ts <= coalesce($6, x'')
+                     ORDER BY v.ts DESC LIMIT 1 OFFSET $8), $5)
+             WHERE (u.ts, u.rowid) < (coalesce($6, x''), coalesce((SELECT l.rowid FROM token_usage_records l WHERE l.id = $7),
+                                                                  iif($7 IS NULL, 9223372036854775807, 0)))
+               AND u.ts <= coalesce($6, x'') AND ", counts!("u"), "
+             ORDER BY u.ts DESC, u.rowid DESC LIMIT $8)
+        SELECT u.payload_json FROM recent r CROSS JOIN token_usage_records u ON u.rowid = r.place
+         ORDER BY r.ts DESC, r.place DESC");
 }
 
 /// Which usage to list or to add up; every given field must match exactly, the bounds are inclusive.
@@ -108,21 +174,20 @@ impl Usage<'_> {
         Ok(found.map(Document::stored))
     }
 
-    /// Whether any record names this run, or its client's session in place of a run.
+    /// Says that `record`, which is about to be stored or replaced, is the total that a run reported: it does not count
+    /// where records of single calls name the run, or its client's session in place of a run.
     ///
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn is_itemized(
-        &mut self,
-        run_id: &str,
-        session_id: Option<&str>,
-    ) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar(IS_ITEMIZED)
-            .bind(run_id)
-            .bind(session_id)
-            .fetch_one(self.0.conn())
-            .await?)
+    pub async fn mark_total(&mut self, record: &UsageRecord) -> Result<(), StoreError> {
+        sqlx::query(MARK_TOTAL)
+            .bind(record.id().as_str())
+            .bind(record.run_id().unwrap_or_default())
+            .bind(record.session_id().filter(|session| !session.trim().is_empty()))
+            .execute(self.0.conn())
+            .await?;
+        Ok(())
     }
 
     /// Stores each of `records` whose id is free, in one statement; the first of several with one id wins. The
@@ -209,7 +274,8 @@ impl Usage<'_> {
         if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Stale) }
     }
 
-    /// The newest `limit` records that `filter` lets through, newest first.
+    /// The newest `limit` records that `filter` lets through and that count, newest first, after the page that ended at
+    /// `after`.
     ///
     /// # Errors
     ///
@@ -217,26 +283,68 @@ impl Usage<'_> {
     pub async fn list(
         &mut self,
         filter: &UsageFilter,
+        after: Option<&Cursor>,
         limit: i64,
-    ) -> Result<Vec<Document>, StoreError> {
-        let sql = match filter {
-            UsageFilter { project_id: Some(_), .. } => LIST_IN_PROJECT,
-            UsageFilter { agent_id: Some(_), .. } => LIST_OF_AGENT,
-            UsageFilter { workspace: Some(_), .. } => LIST_IN_WORKSPACE,
-            UsageFilter { source: Some(_), .. } => LIST_FROM_SOURCE,
-            _ => LIST,
+    ) -> Result<Page, StoreError> {
+        let limit_and_one = limit.saturating_add(1);
+        let Some(sql) = self.narrowest(filter, limit_and_one).await? else {
+            return Ok(Page::default());
         };
-        Ok(sqlx::query(sql)
+        // The upper bound is the earlier one: the end of the page before, or `until` itself.
+        let until = filter.until.as_deref();
+        let (time, id) = match after {
+            Some(after) if until.is_none_or(|until| after.time.as_str() <= until) => {
+                (Some(after.time.as_str()), Some(after.id.as_str()))
+            }
+            _ => (until, None),
+        };
+        let rows = sqlx::query(sql)
             .bind(filter.project_id.as_deref())
             .bind(filter.agent_id.as_deref())
             .bind(filter.workspace.as_deref())
             .bind(filter.source.as_deref())
             .bind(filter.since.as_deref().unwrap_or_default())
-            .bind(filter.until.as_deref())
-            .bind(limit)
+            .bind(time)
+            .bind(id)
+            .bind(limit_and_one)
             .try_map(|row: SqliteRow| row.try_get(0).map(Document::stored))
             .fetch_all(self.0.conn())
-            .await?)
+            .await?;
+        Ok(Page::of(rows, limit, "ts"))
+    }
+
+    /// The statement that walks past the fewest records; none where no record can match.
+    async fn narrowest(
+        &mut self,
+        filter: &UsageFilter,
+        limit: i64,
+    ) -> Result<Option<&'static str>, StoreError> {
+        let UsageFilter { project_id, agent_id, workspace, source, .. } = filter;
+        let by_one = match (project_id, agent_id, workspace, source) {
+            (Some(_), ..) => LIST_IN_PROJECT,
+            (_, Some(_), ..) => LIST_OF_AGENT,
+            (_, _, Some(_), _) => LIST_IN_WORKSPACE,
+            (.., Some(_)) => LIST_FROM_SOURCE,
+            _ => LIST,
+        };
+        let filters = [project_id, agent_id, workspace, source].into_iter().flatten().count();
+        if filters < 2 {
+            return Ok(Some(by_one));
+        }
+        let most = (STEPS / limit.max(1)).max(1);
+        let groups: i64 = sqlx::query_scalar(GROUPS)
+            .bind(project_id.as_deref())
+            .bind(agent_id.as_deref())
+            .bind(workspace.as_deref())
+            .bind(source.as_deref())
+            .bind(most + 1)
+            .fetch_one(self.0.conn())
+            .await?;
+        Ok(match groups {
+            0 => None,
+            groups if groups <= most => Some(LIST_IN_GROUPS),
+            _ => Some(by_one),
+        })
     }
 }
 

@@ -79,7 +79,7 @@ async fn a_change_and_the_event_that_records_it_stand_or_fall_together() {
     let done = world.services.actions.act(&agent(), &context, items).await.unwrap();
     assert!(done.changed());
     let newest = EventFilter { limit: 1, ..EventFilter::default() };
-    let event = value(&world.services.events.list(&agent(), newest).await.unwrap()[0]);
+    let event = value(&world.services.events.list(&agent(), newest).await.unwrap().documents[0]);
     assert_eq!(event["data"]["projectUpdatedAt"], world.project().await["updatedAt"]);
 }
 
@@ -135,7 +135,7 @@ async fn an_action_of_a_session_is_in_the_run_of_the_session() {
     let of_run =
         |run: &str| EventFilter { run_id: Some(run.into()), limit: 9, ..EventFilter::default() };
     for run in ["run-1", "ses_1"] {
-        let events = world.services.events.list(&agent(), of_run(run)).await.unwrap();
+        let events = world.services.events.list(&agent(), of_run(run)).await.unwrap().documents;
         assert_eq!(events.len(), 1, "{run}");
         assert_eq!(value(&events[0])["runId"], json!("run-1"));
     }

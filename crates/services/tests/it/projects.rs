@@ -174,9 +174,9 @@ async fn a_deleted_project_lets_its_runs_go_and_keeps_its_events_and_its_usage()
     let runs = RunFilter { project_id: of_p(), limit: 10, ..RunFilter::default() };
     assert_eq!(services.runs.list(&agent(), &runs).await.unwrap().total, 0);
     let events = EventFilter { project_id: of_p(), limit: 10, ..EventFilter::default() };
-    assert_eq!(services.events.list(&agent(), events).await.unwrap().len(), 1);
+    assert_eq!(services.events.list(&agent(), events).await.unwrap().documents.len(), 1);
     let usage = UsageFilter { project_id: of_p(), ..UsageFilter::default() };
-    assert_eq!(services.usage.list(&agent(), &usage, 10).await.unwrap().len(), 1);
+    assert_eq!(services.usage.list(&agent(), &usage, None, 10).await.unwrap().documents.len(), 1);
     let last = world.lines().await.pop().unwrap();
     assert_eq!(last.operation, "project.deleted");
     assert!(last.change.contains("\"detachedRuns\":1"), "{}", last.change);

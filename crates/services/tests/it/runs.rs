@@ -77,7 +77,7 @@ async fn events_of_one_moment_keep_the_order_in_which_they_came() {
     }
 
     let newest = EventFilter { limit: 3, ..EventFilter::default() };
-    let events = world.services.events.list(&agent(), newest).await.unwrap();
+    let events = world.services.events.list(&agent(), newest).await.unwrap().documents;
 
     let ids: Vec<_> = events.iter().map(|event| value(event)["id"].clone()).collect();
     assert_eq!(ids, [json!("e2"), json!("e3"), json!("e4")]);

@@ -135,7 +135,7 @@ async fn sums_stay_exact_beyond_64_bits_and_group_what_is_unnamed() {
         sums(&stats.by_model),
         [("unknown".to_owned(), 2, large + 5), ("m".to_owned(), 1, large)]
     );
-    let stored = world.services.usage.list(&agent(), &filter, 1).await.unwrap();
+    let stored = world.services.usage.list(&agent(), &filter, None, 1).await.unwrap().documents;
     assert_eq!(value(&stored[0])["id"], json!("c"));
     let day =
         UsageFilter { until: Some("2026-01-01T12:00:00.000000Z".into()), ..UsageFilter::default() };

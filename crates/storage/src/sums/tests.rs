@@ -1,0 +1,419 @@
+//! What is kept beside what is computed, after random histories.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use pilotdeck_domain::clock::Clock;
+use pilotdeck_domain::paging::Cursor;
+use pilotdeck_domain::times::{self, WireTime};
+use pilotdeck_domain::usage::UsageRecord;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use sqlx::AssertSqlSafe;
+
+use super::compute;
+use crate::{
+    Database, Dimension, Document, Durability, OpenOptions, RunFilter, Tx, UsageFilter,
+    machine_time_zone, open,
+};
+
+/// Something that happens to the rows.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A run is inserted, or there is one already.
+    Start { run: u8, words: [Option<u8>; 3] },
+    /// A run gets another project, agent and status.
+    Change { run: u8, words: [Option<u8>; 3] },
+    /// A project is deleted.
+    Detach { project: u8 },
+    /// Somebody deletes a run.
+    Remove { run: u8 },
+    /// A record of a call is stored.
+    Record(Call),
+    /// A run reports its total, again or for the first time.
+    Report { run: u8, session: Option<u8>, call: Call },
+    /// Somebody deletes a record.
+    Forget { id: u8 },
+}
+
+#[derive(Clone, Debug)]
+struct Call {
+    id: u8,
+    belongs: [Option<u8>; 5],
+    run: Option<u8>,
+    session: Option<u8>,
+    hours: u8,
+    tokens: i64,
+    cost: f64,
+}
+
+fn words<const N: usize>() -> impl Strategy<Value = [Option<u8>; N]> {
+    prop::array::uniform(prop::option::weighted(0.8, 0..3_u8))
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let named = || prop::option::of(0..4_u8);
+    let tokens = prop_oneof![8 => 0..1000_i64, 1 => Just(i64::MAX), 1 => Just(0)];
+    let cost = prop_oneof![8 => 0.0..2.0_f64, 2 => Just(0.1), 1 => Just(0.0), 1 => Just(2e9), 1 => Just(1e300)];
+    (0..12_u8, words(), named(), named(), 0..72_u8, tokens, cost).prop_map(
+        |(id, belongs, run, session, hours, tokens, cost)| Call {
+            id,
+            belongs,
+            run,
+            session,
+            hours,
+            tokens,
+            cost,
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let run = || 0..6_u8;
+    prop_oneof![
+        3 => (run(), words()).prop_map(|(run, words)| Step::Start { run, words }),
+        3 => (run(), words()).prop_map(|(run, words)| Step::Change { run, words }),
+        1 => (0..3_u8).prop_map(|project| Step::Detach { project }),
+        1 => run().prop_map(|run| Step::Remove { run }),
+        6 => call().prop_map(Step::Record),
+        4 => (0..4_u8, prop::option::of(0..4_u8), call())
+            .prop_map(|(run, session, call)| Step::Report { run, session, call }),
+        1 => (0..12_u8).prop_map(|id| Step::Forget { id }),
+    ]
+}
+
+fn noon() -> DateTime<Utc> {
+    times::parse("2026-02-11T12:00:00Z").unwrap()
+}
+
+async fn database(folder: &tempfile::TempDir) -> Database {
+    let options = OpenOptions {
+        path: &folder.path().join("pm.db"),
+        durability: Durability::Process,
+        clock: &Clock::fixed(noon()),
+        local_time: &machine_time_zone,
+    };
+    open(options).await.unwrap().0
+}
+
+async fn run(tx: &mut Tx, sql: String) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(tx.conn()).await.unwrap();
+}
+
+async fn texts(tx: &mut Tx, sql: &str) -> Vec<String> {
+    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_all(tx.conn()).await.unwrap()
+}
+
+fn quoted(prefix: &str, word: Option<u8>) -> String {
+    word.map_or_else(|| "NULL".to_owned(), |word| format!("'{prefix}{word}'"))
+}
+
+impl Call {
+    fn record(&self, id: &str, run: Option<String>, session: Option<u8>) -> UsageRecord {
+        let [project, agent, workspace, source, model] = self.belongs;
+        let named = |prefix: &str, word: Option<u8>| word.map(|word| format!("{prefix}{word}"));
+        let ts = noon() + TimeDelta::hours(self.hours.into());
+        let fields = json!({
+            "id": id, "ts": ts, "projectId": named("p", project), "agentId": named("a", agent),
+            "workspace": named("w", workspace), "source": named("s", source), "model": named("m", model),
+            "runId": run, "sessionId": named("ses", session), "promptTokens": self.tokens / 2,
+            "completionTokens": self.tokens / 3, "totalTokens": self.tokens, "cost": self.cost,
+        });
+        let Value::Object(fields) = fields else { unreachable!() };
+        UsageRecord::create(fields, noon()).unwrap()
+    }
+}
+
+async fn apply(tx: &mut Tx, place: usize, step: &Step) {
+    match step {
+        Step::Start { run: id, words: [project, agent, status] } => {
+            let (project, agent, status) =
+                (quoted("p", *project), quoted("a", *agent), quoted("s", *status));
+            let created = if place.is_multiple_of(5) {
+                "NULL".to_owned()
+            } else {
+                format!("'t{}'", place % 3)
+            };
+            run(
+                tx,
+                format!(
+                    "INSERT INTO agent_runs (id, project_id, agent_id, status, created_at, updated_at, payload_json)
+                     VALUES ('r{id}', {project}, {agent}, {status}, {created}, 'Z',
+                             json_object('id', 'r{id}', 'createdAt', {created}))
+                         ON CONFLICT DO NOTHING"
+                ),
+            )
+            .await;
+        }
+        Step::Change { run: id, words: [project, agent, status] } => {
+            let (project, agent, status) =
+                (quoted("p", *project), quoted("a", *agent), quoted("s", *status));
+            run(
+                tx,
+                format!(
+                    "UPDATE agent_runs SET project_id = {project}, agent_id = {agent}, status = {status} WHERE id = 'r{id}'"
+                ),
+            )
+            .await;
+        }
+        Step::Detach { project } => {
+            tx.runs().detach(&format!("p{project}")).await.unwrap();
+        }
+        Step::Remove { run: id } => {
+            run(tx, format!("DELETE FROM agent_runs WHERE id = 'r{id}'")).await
+        }
+        Step::Record(call) => {
+            let of_run =
+                call.run.map(|run| if run == 3 { "ses0".to_owned() } else { format!("run{run}") });
+            let record = call.record(&format!("u{}", call.id), of_run, call.session);
+            tx.usage().append_many(&[record]).await.unwrap();
+        }
+        Step::Report { run, session, call } => {
+            let record = call.record(&format!("total{run}"), Some(format!("run{run}")), *session);
+            tx.usage().mark_total(&record).await.unwrap();
+            if !tx.usage().append_many(std::slice::from_ref(&record)).await.unwrap()[0].created {
+                tx.usage().replace(&record).await.unwrap();
+            }
+        }
+        Step::Forget { id } => {
+            run(tx, format!("DELETE FROM token_usage_records WHERE id = 'u{id}'")).await
+        }
+    }
+}
+
+/// What is kept, row by row, without the numbers that groups happen to have. Costs beyond measure are added up in some
+/// order, so that they are only near.
+async fn kept(tx: &mut Tx) -> Vec<String> {
+    let mut kept = texts(
+        tx,
+        "SELECT json_array(project_id, agent_id, workspace, source, model, day, records, prompt_high, prompt_low,
+                           completion_high, completion_low, total_high, total_low, cost_whole, cost_rest,
+                           printf('%.9g', cost_beyond), newest)
+           FROM usage_sums s JOIN usage_groups g ON g.id = s.group_id ORDER BY 1",
+    )
+    .await;
+    kept.extend(
+        texts(tx, "SELECT json_array(record_id, is_counted) FROM usage_totals ORDER BY 1").await,
+    );
+    kept.extend(
+        texts(
+            tx,
+            "SELECT json_array(project_id, agent_id, status, runs) FROM run_counts ORDER BY 1",
+        )
+        .await,
+    );
+    kept
+}
+
+/// The records that count, as documents.
+async fn counted(tx: &mut Tx) -> Vec<Map<String, Value>> {
+    let all: Vec<Map<String, Value>> =
+        texts(tx, "SELECT payload_json FROM token_usage_records ORDER BY ts DESC, rowid DESC")
+            .await
+            .into_iter()
+            .map(|text| Document::stored(text).fields().unwrap())
+            .collect();
+    let text = |record: &Map<String, Value>, field: &str| {
+        record[field].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let is_total = |record: &Map<String, Value>| text(record, "id").unwrap().starts_with("total");
+    let named: BTreeSet<String> = all
+        .iter()
+        .filter(|record| !is_total(record))
+        .filter_map(|record| text(record, "runId").or_else(|| text(record, "sessionId")))
+        .collect();
+    let is_replaced = |record: &Map<String, Value>| {
+        let names = [text(record, "runId"), text(record, "sessionId")];
+        is_total(record) && names.into_iter().flatten().any(|name| named.contains(&name))
+    };
+    all.iter().filter(|record| !is_replaced(record)).cloned().collect()
+}
+
+fn matches(record: &Map<String, Value>, filter: &UsageFilter) -> bool {
+    let is = |field: &str, wanted: &Option<String>| {
+        wanted.as_deref().is_none_or(|wanted| record[field].as_str() == Some(wanted))
+    };
+    let ts = record["ts"].as_str().unwrap();
+    is("projectId", &filter.project_id)
+        && is("agentId", &filter.agent_id)
+        && is("workspace", &filter.workspace)
+        && is("source", &filter.source)
+        && filter.since.as_deref().is_none_or(|since| ts >= since)
+        && filter.until.as_deref().is_none_or(|until| ts <= until)
+}
+
+/// Records, tokens, cost and newest time, by dimension and name.
+type Sums = BTreeMap<(u8, String), (i64, i128, String, String)>;
+
+fn added_up<'r>(records: impl Iterator<Item = &'r Map<String, Value>>) -> Sums {
+    let mut groups: BTreeMap<(u8, String), Vec<&Map<String, Value>>> = BTreeMap::new();
+    for record in records {
+        let name = |field: &str, otherwise: &str| {
+            let name = record[field].as_str().filter(|name| !name.is_empty());
+            name.unwrap_or(otherwise).to_owned()
+        };
+        let day = record["ts"].as_str().unwrap()[..10].to_owned();
+        for key in [
+            (0, String::new()),
+            (1, day),
+            (2, name("projectId", "unassigned")),
+            (3, name("agentId", "unassigned")),
+            (4, name("workspace", "unknown")),
+            (5, name("model", "unknown")),
+        ] {
+            groups.entry(key).or_default().push(record);
+        }
+    }
+    let sum = |records: Vec<&Map<String, Value>>| {
+        let tokens =
+            records.iter().map(|record| i128::from(record["totalTokens"].as_i64().unwrap())).sum();
+        let cost: f64 = records.iter().map(|record| record["cost"].as_f64().unwrap()).sum();
+        let newest = records.iter().map(|record| record["ts"].as_str().unwrap()).max().unwrap();
+        (i64::try_from(records.len()).unwrap(), tokens, near(cost), newest.to_owned())
+    };
+    groups.into_iter().map(|(key, records)| (key, sum(records))).collect()
+}
+
+/// A cost to as many digits as a sum of doubles in any order has.
+fn near(cost: f64) -> String {
+    format!("{:.6e}", (cost * 1e7).round() / 1e7)
+}
+
+fn filter() -> impl Strategy<Value = UsageFilter> {
+    let named = |prefix: &'static str| {
+        prop::option::weighted(0.3, 0..3_u8)
+            .prop_map(move |word| word.map(|word| format!("{prefix}{word}")))
+    };
+    let time = || {
+        let minutes = prop_oneof![
+            (-60..5000_i64),
+            (0..72_i64).prop_map(|hours| hours * 60),
+            Just(720),
+            Just(2160)
+        ];
+        prop::option::of(minutes.prop_map(|minutes| {
+            WireTime::from(noon() + TimeDelta::minutes(minutes)).as_str().to_owned()
+        }))
+    };
+    (named("p"), named("a"), named("w"), named("s"), time(), time()).prop_map(
+        |(project_id, agent_id, workspace, source, since, until)| UsageFilter {
+            project_id,
+            agent_id,
+            workspace,
+            source,
+            since,
+            until,
+        },
+    )
+}
+
+async fn histories_agree(steps: Vec<Step>, filters: Vec<UsageFilter>) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = database(&folder).await;
+    let mut tx = database.write().await.unwrap();
+    for (place, step) in steps.iter().enumerate() {
+        apply(&mut tx, place, step).await;
+    }
+
+    let records = counted(&mut tx).await;
+    for filter in filters {
+        let sums = tx.insights().tokens(&filter).await.unwrap();
+        let kept: Sums = sums
+            .into_iter()
+            .map(|sum| {
+                let dimension = match sum.dimension {
+                    Dimension::Total => 0,
+                    Dimension::Day => 1,
+                    Dimension::Project => 2,
+                    Dimension::Agent => 3,
+                    Dimension::Workspace => 4,
+                    Dimension::Model => 5,
+                };
+                let facts = (sum.records, sum.total_tokens, near(sum.cost), sum.newest);
+                ((dimension, sum.name), facts)
+            })
+            .collect();
+        let matching = || records.iter().filter(|record| matches(record, &filter));
+        assert_eq!(kept, added_up(matching()), "{filter:?}");
+
+        let wanted: Vec<&str> = matching().map(|record| record["id"].as_str().unwrap()).collect();
+        assert_eq!(all_pages(&mut tx, &filter).await, wanted, "{filter:?}");
+    }
+    runs_agree(&mut tx).await;
+
+    let before = kept(&mut tx).await;
+    compute(tx.conn()).await.unwrap();
+    assert_eq!(before, kept(&mut tx).await);
+}
+
+/// The ids of all records, three at a time.
+async fn all_pages(tx: &mut Tx, filter: &UsageFilter) -> Vec<String> {
+    let (mut ids, mut after): (Vec<String>, Option<Cursor>) = (Vec::new(), None);
+    loop {
+        let page = tx.usage().list(filter, after.as_ref(), 3).await.unwrap();
+        let id = |record: &Document| record.fields().unwrap()["id"].as_str().unwrap().to_owned();
+        ids.extend(page.documents.iter().map(id));
+        after = page.next;
+        if after.is_none() {
+            return ids;
+        }
+    }
+}
+
+async fn runs_agree(tx: &mut Tx) {
+    let choices = |prefix: &str| -> Vec<Option<String>> {
+        (0..4_u8).map(|word| (word < 3).then(|| format!("{prefix}{word}"))).collect()
+    };
+    for project_id in choices("p") {
+        for agent_id in choices("a") {
+            for status in choices("s") {
+                let matching: Vec<String> = sqlx::query_scalar(
+                    "SELECT id FROM agent_runs WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2)
+                        AND ($3 IS NULL OR status = $3) ORDER BY created_at DESC, rowid DESC",
+                )
+                .bind(&project_id)
+                .bind(&agent_id)
+                .bind(&status)
+                .fetch_all(tx.conn())
+                .await
+                .unwrap();
+                let mut filter = RunFilter {
+                    project_id: project_id.clone(),
+                    agent_id: agent_id.clone(),
+                    status: status.clone(),
+                    limit: 2,
+                    ..RunFilter::default()
+                };
+                let mut ids = Vec::new();
+                loop {
+                    let (page, total) = tx.runs().list(&filter).await.unwrap();
+                    assert_eq!(usize::try_from(total).unwrap(), matching.len(), "{filter:?}");
+                    let id =
+                        |run: &Document| run.fields().unwrap()["id"].as_str().unwrap().to_owned();
+                    ids.extend(page.documents.iter().map(id));
+                    filter.after = page.next;
+                    if filter.after.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(ids, matching, "{filter:?}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_kept_is_what_would_be_computed(
+        steps in prop::collection::vec(step(), 0..60),
+        filters in prop::collection::vec(filter(), 1..12),
+    ) {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(histories_agree(steps, filters));
+    }
+}
