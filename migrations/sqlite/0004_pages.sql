@@ -59,7 +59,11 @@ BEGIN
         ON CONFLICT (project_id, agent_id, status) DO UPDATE SET runs = runs + 1;
 END;
 
--- Events: two filters together have an index, too.
+-- Events: two filters together have an index, too. That of a run, which is as good as one project's and one agent's, has
+-- what the other filters ask, so that events which do not match are passed over without being read.
+DROP INDEX IF EXISTS events_by_run;
+CREATE INDEX events_by_run ON agent_events (run_id, ts, type, project_id, agent_id);
+CREATE INDEX IF NOT EXISTS idx_events_ts ON agent_events (ts);
 CREATE INDEX events_by_project_agent ON agent_events (project_id, agent_id, ts);
 CREATE INDEX events_by_project_type ON agent_events (project_id, type, ts);
 CREATE INDEX events_by_agent_type ON agent_events (agent_id, type, ts);
@@ -108,6 +112,7 @@ CREATE INDEX usage_totals_by_session ON usage_totals (session_id) WHERE session_
 
 DROP INDEX IF EXISTS usage_by_day;
 DROP INDEX IF EXISTS usage_by_kind;
+CREATE INDEX IF NOT EXISTS idx_usage_ts ON token_usage_records (ts);
 CREATE INDEX usage_by_group ON token_usage_records (project_id, agent_id, workspace, source, model, ts);
 
 -- A row that is put into this view is added to the sums (`sign` 1) or taken from them (-1).

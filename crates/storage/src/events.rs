@@ -10,11 +10,14 @@ use crate::paging::{Page, before};
 use crate::statements::statements;
 use crate::{StoreError, Tx};
 
-/// A page of events, out of the index that has those `that` the condition names in their order.
+/// A page of events, out of the index that has those `that` the condition names in their order. The index is named: to
+/// the engine, which knows nothing about how often a word occurs, one is as good as another.
 macro_rules! list {
-    ($that:literal) => {
+    ($index:literal, $that:literal) => {
         concat!(
-            "SELECT payload_json FROM agent_events WHERE ", $that,
+            "SELECT payload_json FROM agent_events INDEXED BY ",
+            $index,
+            " WHERE ", $that,
             " AND ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR run_id = $2) AND ($3 IS NULL OR agent_id = $3)
               AND ($4 IS NULL OR type = $4) AND ts >= $5 AND ", before!("agent_events", "ts", "$6", "$7"),
             " ORDER BY ts DESC, rowid DESC LIMIT $8"
@@ -24,9 +27,11 @@ macro_rules! list {
 
 /// Whether an index has few enough rows that all of them can be walked past.
 macro_rules! few {
-    ($that:literal) => {
+    ($index:literal, $that:literal) => {
         concat!(
-            "(SELECT count(*) FROM (SELECT 1 FROM agent_events WHERE ",
+            "(SELECT count(*) FROM (SELECT 1 FROM agent_events INDEXED BY ",
+            $index,
+            " WHERE ",
             $that,
             " AND ts >= $5 AND ts <= coalesce($6, x'') LIMIT 1000)) < 1000"
         )
@@ -39,23 +44,23 @@ statements! {
         INSERT INTO agent_events (id, ts, type, level, project_id, run_id, agent_id, title, message, payload_json)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             ON CONFLICT (id) DO NOTHING";
-    LIST = list!("true");
-    LIST_IN_PROJECT = list!("project_id = $1");
-    LIST_IN_RUN = list!("run_id = $2");
-    LIST_OF_AGENT = list!("agent_id = $3");
-    LIST_OF_TYPE = list!("type = $4");
-    LIST_IN_PROJECT_OF_AGENT = list!("project_id = $1 AND agent_id = $3");
-    LIST_IN_PROJECT_OF_TYPE = list!("project_id = $1 AND type = $4");
-    LIST_OF_AGENT_OF_TYPE = list!("agent_id = $3 AND type = $4");
+    LIST = list!("idx_events_ts", "true");
+    LIST_IN_PROJECT = list!("events_by_project", "project_id = $1");
+    LIST_IN_RUN = list!("events_by_run", "run_id = $2");
+    LIST_OF_AGENT = list!("events_by_agent", "agent_id = $3");
+    LIST_OF_TYPE = list!("events_by_type", "type = $4");
+    LIST_IN_PROJECT_OF_AGENT = list!("events_by_project_agent", "project_id = $1 AND agent_id = $3");
+    LIST_IN_PROJECT_OF_TYPE = list!("events_by_project_type", "project_id = $1 AND type = $4");
+    LIST_OF_AGENT_OF_TYPE = list!("events_by_agent_type", "agent_id = $3 AND type = $4");
     // What no index answers alone: the first of the filters' indexes that has few rows is the one to walk.
     NARROWEST = concat!(
-        "SELECT CASE WHEN $2 IS NOT NULL AND ", few!("run_id = $2"), " THEN 1
-                     WHEN $1 IS NOT NULL AND $3 IS NOT NULL AND ", few!("project_id = $1 AND agent_id = $3"), " THEN 2
-                     WHEN $1 IS NOT NULL AND $4 IS NOT NULL AND ", few!("project_id = $1 AND type = $4"), " THEN 3
-                     WHEN $3 IS NOT NULL AND $4 IS NOT NULL AND ", few!("agent_id = $3 AND type = $4"), " THEN 4
-                     WHEN $1 IS NOT NULL AND ", few!("project_id = $1"), " THEN 5
-                     WHEN $3 IS NOT NULL AND ", few!("agent_id = $3"), " THEN 6
-                     WHEN $4 IS NOT NULL AND ", few!("type = $4"), " THEN 7
+        "SELECT CASE WHEN $2 IS NOT NULL AND ", few!("events_by_run", "run_id = $2"), " THEN 1
+                     WHEN $1 IS NOT NULL AND $3 IS NOT NULL AND ", few!("events_by_project_agent", "project_id = $1 AND agent_id = $3"), " THEN 2
+                     WHEN $1 IS NOT NULL AND $4 IS NOT NULL AND ", few!("events_by_project_type", "project_id = $1 AND type = $4"), " THEN 3
+                     WHEN $3 IS NOT NULL AND $4 IS NOT NULL AND ", few!("events_by_agent_type", "agent_id = $3 AND type = $4"), " THEN 4
+                     WHEN $1 IS NOT NULL AND ", few!("events_by_project", "project_id = $1"), " THEN 5
+                     WHEN $3 IS NOT NULL AND ", few!("events_by_agent", "agent_id = $3"), " THEN 6
+                     WHEN $4 IS NOT NULL AND ", few!("events_by_type", "type = $4"), " THEN 7
                      ELSE 0 END");
     PROPOSALS = "
         SELECT p.payload_json AS proposal, d.payload_json AS decision

@@ -15,7 +15,11 @@ pub(crate) const UNREADABLE: &str = "null";
 macro_rules! before {
     ($table:literal, $column:literal, $time:literal, $id:literal) => {
         concat!(
-            "(",
+            // The first condition says nothing more, but an index on an expression serves it.
+            $column,
+            " <= coalesce(",
+            $time,
+            ", x'') AND (",
             $column,
             ", rowid) < (coalesce(",
             $time,
