@@ -34,11 +34,31 @@ macro_rules! sums_of_sums {
 macro_rules! part_of_a_day {
     ($day:literal, $is_cut:literal) => {
         concat!(
-            "SELECT g.id, e.", $day, ",", sums!(), "
+            "SELECT g.id AS group_id, e.", $day, " AS day,", sums!(), "
                FROM edges e CROSS JOIN chosen g CROSS JOIN token_usage_records u INDEXED BY usage_by_group
                  ON ", in_group!("u"), " AND u.ts >= max(e.", $day, ", $5) AND u.ts < e.", $day, " || char(1114111)
               WHERE ", $is_cut, " AND u.ts <= coalesce($6, x'') AND ", counts!("u"), "
               GROUP BY g.id"
+        )
+    };
+}
+
+/// The sums of whole days and of parts of days, by one of their columns.
+macro_rules! all_by {
+    ($column:literal) => {
+        concat!(
+            "SELECT ", $column, ",", sums_of_sums!(), "
+               FROM (SELECT ", $column, ",", sums_of_sums!(), "
+                       FROM usage_sums
+                      WHERE group_id IN (SELECT id FROM chosen)
+                        AND day >= (SELECT iif(since_cuts, since_day || char(0), since_day) FROM edges)
+                        AND day < (SELECT iif(until_cuts OR $6 IS NULL, until_day, until_day || char(0)) FROM edges)
+                      GROUP BY ", $column, "
+                      UNION ALL
+                     SELECT ", $column, ", records, prompt_high, prompt_low, completion_high, completion_low,
+                            total_high, total_low, cost_whole, cost_rest, cost_beyond, newest
+                       FROM parts)
+              GROUP BY ", $column
         )
     };
 }
@@ -85,20 +105,15 @@ statements! {
                    EXISTS (SELECT 1 FROM token_usage_records
                             WHERE ts > $6 AND ts < substr($6, 1, 10) || char(1114111)) AS until_cuts),
         chosen AS MATERIALIZED (SELECT * FROM usage_groups WHERE ", that_match!(), "),
-        pieces AS MATERIALIZED (
-            SELECT s.* FROM edges e CROSS JOIN chosen g CROSS JOIN usage_sums s
-                ON s.group_id = g.id AND s.day >= iif(e.since_cuts, e.since_day || char(0), e.since_day)
-               AND s.day < iif(e.until_cuts OR $6 IS NULL, e.until_day, e.until_day || char(0))
-             UNION ALL ",
+        parts AS MATERIALIZED (",
             part_of_a_day!("since_day", "(e.since_cuts OR (e.until_cuts AND e.since_day = e.until_day))"), "
              UNION ALL ",
             part_of_a_day!("until_day", "e.until_cuts AND e.since_day <> e.until_day"), "),
         by_group AS MATERIALIZED (
-            SELECT g.*, s.* FROM (SELECT group_id,", sums_of_sums!(), " FROM pieces GROUP BY group_id) s
-              CROSS JOIN usage_groups g ON g.id = s.group_id)
+            SELECT g.*, s.* FROM (", all_by!("group_id"), ") s CROSS JOIN usage_groups g ON g.id = s.group_id)
         SELECT 0 AS dimension, '' AS name,", sums_of_sums!(), " FROM by_group HAVING count(*) > 0
          UNION ALL
-        SELECT 1, iif(day = '', 'unknown', day),", sums_of_sums!(), " FROM pieces GROUP BY 2
+        SELECT 1, iif(day = '', 'unknown', day),", sums_of_sums!(), " FROM (", all_by!("day"), ") GROUP BY 2
          UNION ALL
         SELECT 2, coalesce(nullif(project_id, ''), 'unassigned'),", sums_of_sums!(), " FROM by_group GROUP BY 2
          UNION ALL

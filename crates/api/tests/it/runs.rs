@@ -354,3 +354,83 @@ async fn a_run_whose_calls_were_counted_one_by_one_is_not_counted_again() {
     let totals = &app.data("/api/stats/tokens").await["totals"];
     assert_eq!((&totals["records"], &totals["totalTokens"]), (&json!(1), &json!(7)));
 }
+
+#[tokio::test]
+async fn lists_are_read_page_by_page_whatever_is_added_in_between() {
+    let app = TestApp::start().await;
+    for n in 0..7 {
+        app.a_run(json!({ "id": format!("run-{n}"), "projectId": "p", "createdAt": format!("2026-01-0{}", 1 + n / 2) }))
+            .await;
+    }
+
+    let mut seen = Vec::new();
+    let mut path = format!("{RUNS}?projectId=p&limit=3");
+    loop {
+        let page = app.get(&path).send().await.body;
+        seen.extend(ids(&page["data"]).into_iter().map(str::to_owned));
+        app.a_run(json!({ "projectId": "p", "createdAt": "2026-02-01" })).await;
+        let Some(cursor) = page["nextCursor"].as_str() else { break };
+        path = format!("{RUNS}?projectId=p&limit=3&cursor={cursor}");
+    }
+
+    assert_eq!(seen, ["run-6", "run-5", "run-4", "run-3", "run-2", "run-1", "run-0"]);
+}
+
+#[tokio::test]
+async fn events_and_usage_are_read_page_by_page() {
+    let app = TestApp::start().await;
+    for n in 0..5 {
+        app.post("/api/agent/events").json(&json!({ "id": format!("evt-{n}") })).send().await;
+        let usage = json!({ "id": format!("usage-{n}"), "ts": "2026-01-01" });
+        app.post("/api/agent/usage").json(&usage).send().await;
+    }
+
+    for (list, parameter, expected) in [
+        (
+            "/api/agent/events",
+            "before",
+            vec![vec!["evt-3", "evt-4"], vec!["evt-1", "evt-2"], vec!["evt-0"]],
+        ),
+        (
+            "/api/agent/usage",
+            "cursor",
+            vec![vec!["usage-4", "usage-3"], vec!["usage-2", "usage-1"], vec!["usage-0"]],
+        ),
+    ] {
+        let mut path = format!("{list}?limit=2");
+        for (place, expected) in expected.iter().enumerate() {
+            let page = app.get(&path).send().await.body;
+
+            assert_eq!(
+                (&ids(&page["data"]), page["total"].as_u64()),
+                (expected, Some(expected.len() as u64))
+            );
+            assert_eq!(page["nextCursor"].is_null(), place == 2, "{page}");
+            path = format!(
+                "{list}?limit=2&{parameter}={}",
+                page["nextCursor"].as_str().unwrap_or_default()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_none_of_this_list_is_refused() {
+    let app = TestApp::start().await;
+    for n in 0..2 {
+        app.a_run(json!({ "id": format!("run-{n}") })).await;
+    }
+    let of_runs = app.get(&format!("{RUNS}?limit=1")).send().await.body["nextCursor"].clone();
+    let of_runs = of_runs.as_str().unwrap();
+
+    for path in [
+        format!("{RUNS}?cursor=x"),
+        format!("{RUNS}?cursor={}0", &of_runs[..of_runs.len() - 1]),
+        format!("/api/agent/events?before={of_runs}"),
+        format!("/api/agent/usage?cursor={of_runs}"),
+    ] {
+        let answer = app.get(&path).send().await;
+
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text);
+    }
+}

@@ -98,6 +98,73 @@ async fn the_total_of_a_run_does_not_count_beside_its_items() {
     }
 }
 
+/// All orders of `steps`.
+fn orders<T: Clone>(steps: &[T]) -> Vec<Vec<T>> {
+    if steps.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for first in 0..steps.len() {
+        let mut rest = steps.to_vec();
+        let step = rest.remove(first);
+        all.extend(orders(&rest).into_iter().map(|mut order| {
+            order.insert(0, step.clone());
+            order
+        }));
+    }
+    all
+}
+
+#[tokio::test]
+async fn reports_and_items_add_up_to_the_same_in_every_order() {
+    // Two reports of one run, with other totals; a batch of its calls, and one that names the session alone; a run of
+    // another session, which has no calls.
+    let steps = [
+        ("report", json!({ "usage": { "totalTokens": 70, "cost": 0.7, "model": "m" } })),
+        (
+            "report",
+            json!({ "usage": { "totalTokens": 100, "cost": 1, "model": "m" }, "status": "completed" }),
+        ),
+        (
+            "items",
+            json!([{ "id": "a", "runId": "r", "totalTokens": 60 }, { "id": "b", "runId": "ses_1", "totalTokens": 10 }]),
+        ),
+        ("items", json!([{ "id": "c", "sessionId": "ses_1", "totalTokens": 30 }])),
+        ("other", json!({ "usage": { "totalTokens": 5 } })),
+    ];
+    for order in orders(&steps) {
+        let world = World::new().await;
+        for (id, session) in [("r", "ses_1"), ("other", "ses_2")] {
+            let run = fields(json!({ "id": id, "sessionId": session }));
+            world.services.runs.start(&agent(), run).await.unwrap();
+        }
+
+        for (step, body) in &order {
+            match *step {
+                "items" => {
+                    record(&world, body.clone()).await;
+                }
+                step => {
+                    let run = if step == "other" { "other" } else { "r" };
+                    world.services.runs.change(&agent(), run, fields(body.clone())).await.unwrap();
+                }
+            }
+        }
+
+        let total = total(&world).await.unwrap();
+        assert_eq!((total.records, total.total_tokens), (4, 105), "{order:?}");
+        let list = world.services.usage.list(&agent(), &UsageFilter::default(), None, 10).await;
+        let listed: i64 = list
+            .unwrap()
+            .documents
+            .iter()
+            .map(|record| value(record)["totalTokens"].as_i64().unwrap())
+            .sum();
+        assert_eq!(listed, 105, "{order:?}");
+        world.assert_holds().await;
+    }
+}
+
 #[tokio::test]
 async fn sums_stay_exact_beyond_64_bits_and_group_what_is_unnamed() {
     let world = World::new().await;
