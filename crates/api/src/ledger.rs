@@ -89,6 +89,8 @@ struct LedgerAnswer {
 struct ListLedgerQuery {
     /// Only lines after this place, the first ones of them; without it the newest lines.
     since: Option<QueryPlace>,
+    /// Where `since` is not given: only lines before this place, the newest ones of them.
+    before: Option<QueryPlace>,
     /// Only lines of this project.
     project_id: Option<String>,
     /// Only lines about this thing.
@@ -108,20 +110,9 @@ struct ListLedgerQuery {
 )]
 #[get("/api/ledger")]
 async fn list_ledger(services: Data<Services>, caller: Caller, query: Query) -> ApiResult {
-    let since = match query.text("since") {
-        Some(raw) => match raw.trim().parse::<i64>() {
-            Ok(seq) if seq >= 0 => Some(seq),
-            _ => {
-                return Err(ApiError::invalid(
-                    "since",
-                    "since must be the place of a line: an integer from 0 on",
-                ));
-            }
-        },
-        None => None,
-    };
     let filter = LedgerFilter {
-        since,
+        since: place(&query, "since")?,
+        before: place(&query, "before")?,
         project_id: query.text("projectId"),
         subject_id: query.text("subjectId"),
         operation: query.text("operation"),
@@ -134,6 +125,18 @@ async fn list_ledger(services: Data<Services>, caller: Caller, query: Query) -> 
         .with("lastSeq", &head.seq)
         .with("lastHash", &head.hash)
         .ok())
+}
+
+/// The place of a line.
+fn place(query: &Query, name: &'static str) -> Result<Option<i64>, ApiError> {
+    match query.text(name).map(|raw| raw.trim().parse::<i64>()) {
+        None => Ok(None),
+        Some(Ok(seq)) if seq >= 0 => Ok(Some(seq)),
+        Some(_) => Err(ApiError::invalid(
+            name,
+            format!("{name} must be the place of a line: an integer from 0 on"),
+        )),
+    }
 }
 
 fn view(line: &Line) -> Json {

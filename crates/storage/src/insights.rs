@@ -229,11 +229,7 @@ impl Insights<'_> {
         let row = sqlx::query(MONEY).fetch_one(self.0.conn()).await?;
         let mut money = Money {
             budget: row.try_get("budget")?,
-            cost: cost(
-                row.try_get("cost_whole")?,
-                row.try_get("cost_rest")?,
-                row.try_get("cost_beyond")?,
-            ),
+            cost: row.try_get("cost")?,
             revenue: row.try_get("revenue")?,
             ..Money::default()
         };

@@ -43,19 +43,20 @@ statements! {
          ORDER BY seq LIMIT $5";
     NEWEST = "
         SELECT * FROM ledger
-         WHERE ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3) AND ($4 IS NULL OR operation = $4)
+         WHERE seq < $1 AND ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3)
+           AND ($4 IS NULL OR operation = $4)
          ORDER BY seq DESC LIMIT $5";
     NEWEST_IN_PROJECT = "
         SELECT * FROM ledger
-         WHERE project_id = $2 AND ($3 IS NULL OR subject_id = $3) AND ($4 IS NULL OR operation = $4)
+         WHERE seq < $1 AND project_id = $2 AND ($3 IS NULL OR subject_id = $3) AND ($4 IS NULL OR operation = $4)
          ORDER BY seq DESC LIMIT $5";
     NEWEST_OF_SUBJECT = "
         SELECT * FROM ledger
-         WHERE ($2 IS NULL OR project_id = $2) AND subject_id = $3 AND ($4 IS NULL OR operation = $4)
+         WHERE seq < $1 AND ($2 IS NULL OR project_id = $2) AND subject_id = $3 AND ($4 IS NULL OR operation = $4)
          ORDER BY seq DESC LIMIT $5";
     NEWEST_OF_OPERATION = "
         SELECT * FROM ledger
-         WHERE ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3) AND operation = $4
+         WHERE seq < $1 AND ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3) AND operation = $4
          ORDER BY seq DESC LIMIT $5";
 }
 
@@ -64,6 +65,8 @@ statements! {
 pub struct LedgerFilter {
     /// Only lines after this place, oldest first; without it, the newest ones.
     pub since: Option<i64>,
+    /// Where `since` is not given: only lines before this place, the newest ones of them.
+    pub before: Option<i64>,
     /// Only lines of this project.
     pub project_id: Option<String>,
     /// Only lines about this thing.
@@ -112,7 +115,7 @@ impl Ledger<'_> {
             _ => NEWEST,
         };
         let mut lines: Vec<Line> = sqlx::query(sql)
-            .bind(filter.since)
+            .bind(filter.since.or(filter.before).unwrap_or(i64::MAX))
             .bind(filter.project_id.as_deref())
             .bind(filter.subject_id.as_deref())
             .bind(filter.operation.as_deref())

@@ -417,3 +417,41 @@ proptest! {
             .block_on(histories_agree(steps, filters));
     }
 }
+
+#[tokio::test]
+async fn what_an_older_server_did_is_added_up_when_the_file_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = database(&folder).await;
+    let total = pilotdeck_domain::runs::total_id("r");
+    let mut tx = first.write().await.unwrap();
+    // Replaced rows pass the triggers that see deletions, and nobody marked the total. A local time says who wrote.
+    run(
+        &mut tx,
+        format!(
+            "INSERT INTO agent_runs (id, project_id, status, updated_at, payload_json) VALUES ('r', 'p', 's', 'Z', '{{}}');
+             INSERT OR REPLACE INTO agent_runs (id, project_id, status, updated_at, payload_json)
+                  VALUES ('r', 'q', 's', '2026-02-11T12:00:00', '{{}}');
+             INSERT INTO token_usage_records (id, ts, run_id, total_tokens, payload_json)
+                  VALUES ('{total}', '2026-02-11T12:00:00.000000Z', 'r', 7, '{{}}'),
+                         ('item', '2026-02-11T12:00:00.000000Z', 'r', 5, '{{}}');
+             INSERT OR REPLACE INTO token_usage_records (id, ts, run_id, total_tokens, payload_json)
+                  VALUES ('item', '2026-02-11T12:00:00.000000Z', 'r', 7, '{{}}');
+             COMMIT"
+        ),
+    )
+    .await;
+    drop(tx);
+    first.close().await;
+
+    let second = database(&folder).await;
+
+    let mut tx = second.read().await.unwrap();
+    let sums = tx.insights().tokens(&UsageFilter::default()).await.unwrap();
+    let all = sums.iter().find(|sum| sum.dimension == Dimension::Total).unwrap();
+    assert_eq!((all.records, all.total_tokens), (1, 7));
+    for (project, expected) in [(None, 1), (Some("p"), 0), (Some("q"), 1)] {
+        let filter =
+            RunFilter { project_id: project.map(str::to_owned), limit: 5, ..RunFilter::default() };
+        assert_eq!(tx.runs().list(&filter).await.unwrap().1, expected, "{project:?}");
+    }
+}
