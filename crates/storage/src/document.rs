@@ -1,5 +1,6 @@
 //! Stored documents, handed on without being parsed.
 
+use pilotdeck_domain::events::Event;
 use serde_json::{Map, Value};
 
 use crate::StoreError;
@@ -33,6 +34,18 @@ impl Document {
 impl From<&Map<String, Value>> for Document {
     fn from(fields: &Map<String, Value>) -> Self {
         Self(print(fields))
+    }
+}
+
+impl From<&Event> for Document {
+    fn from(event: &Event) -> Self {
+        Self(event.as_json().to_owned())
+    }
+}
+
+impl From<Event> for Document {
+    fn from(event: Event) -> Self {
+        Self(event.into_json())
     }
 }
 
