@@ -93,6 +93,8 @@ error_codes! {
     DatabaseBusy = "database_busy", SERVICE_UNAVAILABLE;
     /// The database can be read, but not written.
     DatabaseReadOnly = "database_read_only", SERVICE_UNAVAILABLE;
+    /// More is being written than the disk takes; try again.
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE;
     /// The administrator's operations are off: no token is set.
     AdministrationOff = "administration_off", SERVICE_UNAVAILABLE;
     /// The disk is full.
@@ -264,6 +266,7 @@ impl From<pilotdeck_services::Unavailable> for ApiError {
         let code = match unavailable {
             Unavailable::Busy => ErrorCode::DatabaseBusy,
             Unavailable::ReadOnly => ErrorCode::DatabaseReadOnly,
+            Unavailable::Overloaded => ErrorCode::Overloaded,
             Unavailable::Full => ErrorCode::StorageFull,
         };
         Self { header: Some((RETRY_AFTER, "1".to_owned())), ..Self::new(code, message) }

@@ -104,6 +104,9 @@ pub enum Unavailable {
     /// It can only be read.
     #[error("the database is read-only: nothing can be changed until it is writable again")]
     ReadOnly,
+    /// More waits to be written than there is memory for.
+    #[error("more is being written than the disk takes; try again")]
+    Overloaded,
     /// There is no room.
     #[error("the disk is full: nothing can be changed until there is room")]
     Full,

@@ -10,6 +10,7 @@ mod error;
 pub mod events;
 pub mod identity;
 pub mod insights;
+mod intake;
 pub mod ledger;
 pub mod profiles;
 pub mod projects;
@@ -18,6 +19,7 @@ pub mod runs;
 pub mod usage;
 
 pub use error::{Error, Kind, Stale, Unavailable};
+use intake::Intake;
 
 /// The most items that one request may carry: more would hold the writer for too long.
 pub const MAX_ITEMS: usize = 10_000;
@@ -53,13 +55,20 @@ pub struct Services {
 pub(crate) struct Store {
     pub(crate) db: Database,
     pub(crate) clock: Clock,
+    pub(crate) intake: Intake,
 }
 
 impl Services {
     /// The services of an open database.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime: what arrives in streams is written by a task of its own, which ends with the last copy of the
+    /// services.
     #[must_use]
     pub fn new(db: Database, clock: Clock) -> Self {
-        let store = Store { db, clock };
+        let intake = Intake::open(db.clone(), clock.clone());
+        let store = Store { db, clock, intake };
         Self {
             projects: projects::Projects::new(store.clone()),
             runs: runs::Runs::new(store.clone()),
@@ -83,6 +92,7 @@ impl Services {
 
     /// Waits for what was accepted and closes the database.
     pub async fn close(&self) {
+        self.store.intake.close().await;
         self.store.db.close().await;
     }
 }

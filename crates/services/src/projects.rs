@@ -108,7 +108,7 @@ impl Projects {
         if !tx.projects().insert(&project).await? {
             return Err(Error::Taken { kind: Kind::Project, id: id.to_owned() });
         }
-        tx.touch(Collection::Projects, now).await?;
+        tx.touch(Collection::Projects, now);
         tx.record(
             &author,
             now,
@@ -137,7 +137,7 @@ impl Projects {
         let now = self.store.clock.now();
         let op = BatchOp { id: id.to_owned(), patch, expected_version: expected };
         let changed = apply(&mut tx, &author, now, op).await?;
-        tx.touch(Collection::Projects, now).await?;
+        tx.touch(Collection::Projects, now);
         tx.commit().await?;
         Ok(changed)
     }
@@ -172,7 +172,7 @@ impl Projects {
         }
         let mut outcome = BatchOutcome { results, last_updated: None };
         if outcome.changed() {
-            tx.touch(Collection::Projects, now).await?;
+            tx.touch(Collection::Projects, now);
         }
         outcome.last_updated = tx.last_updated(Collection::Projects).await?;
         if outcome.changed() {
@@ -195,7 +195,7 @@ impl Projects {
         let before = tx.projects().order().await?;
         let after = reordered(&before, ids);
         tx.projects().reorder(&after).await?;
-        tx.touch(Collection::Projects, now).await?;
+        tx.touch(Collection::Projects, now);
         tx.record(&author, now, moved(&before, &after));
         let list = list(&mut tx, &ProjectFilter::default()).await?;
         tx.commit().await?;
@@ -216,7 +216,7 @@ impl Projects {
             tx.projects().find(id).await?.ok_or_else(|| Error::not_found(Kind::Project, id))?;
         let detached = tx.runs().detach(id).await?;
         tx.projects().delete(&ProjectId::stored(id)).await?;
-        tx.touch(Collection::Projects, now).await?;
+        tx.touch(Collection::Projects, now);
         let change = Change::deleted(&stored.fields()?).with("detachedRuns", &json!(detached));
         tx.record(&author, now, entry(Operation::ProjectDeleted, id, change));
         tx.commit().await?;

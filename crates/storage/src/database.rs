@@ -135,9 +135,13 @@ impl Database {
     ///
     /// [`StoreError::Busy`] if another process holds the database for longer than five seconds.
     pub async fn write(&self) -> Result<Tx, StoreError> {
-        let mut turn = Turn::new(Arc::clone(&self.writer).lock_owned().await);
-        turn.begin().await?;
+        let mut turn = self.turn().await;
+        turn.begin(None).await?;
         Ok(Tx::write(turn))
+    }
+
+    pub(crate) async fn turn(&self) -> Turn {
+        Turn::new(Arc::clone(&self.writer).lock_owned().await)
     }
 
     /// What is wrong with the file itself, if anything: the first thing that SQLite's own examination finds. It reads

@@ -1,6 +1,7 @@
 //! Stored documents, handed on without being parsed.
 
 use bytes::Bytes;
+use pilotdeck_domain::events::Event;
 use serde_json::{Map, Value};
 
 use crate::StoreError;
@@ -86,6 +87,18 @@ impl Splice {
     pub(crate) fn finish(mut self) -> Documents {
         self.json.push(']');
         Documents { json: self.json.into(), count: self.count }
+    }
+}
+
+impl From<&Event> for Document {
+    fn from(event: &Event) -> Self {
+        Self(event.as_json().to_owned())
+    }
+}
+
+impl From<Event> for Document {
+    fn from(event: Event) -> Self {
+        Self(event.into_json())
     }
 }
 

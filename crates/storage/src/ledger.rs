@@ -1,29 +1,21 @@
 //! Ledger lines.
 
 use pilotdeck_domain::ledger::{Head, Line};
-use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use crate::statements::statements;
 use crate::{StoreError, Tx};
 
-macro_rules! append {
-    () => {
-        "INSERT INTO ledger (seq, ts, actor_kind, actor_id, operation, subject_kind, subject_id, project_id, run_id,
-                             request_id, change, prev_hash, hash)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
-           FROM json_each($1)"
-    };
-}
-
-/// Two statements for the price of one: what costs is the way to the thread of the connection and back.
-const APPEND_AND_COMMIT: &str = concat!(append!(), "; COMMIT");
-
 statements! {
     HEAD = "SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1";
-    APPEND = append!();
+    /// Part of every commit.
+    pub(crate) APPEND = "
+        INSERT INTO ledger (seq, ts, actor_kind, actor_id, operation, subject_kind, subject_id, project_id, run_id,
+                            request_id, change, prev_hash, hash)
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+               value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
+          FROM json_each($1)";
     AFTER = "
         SELECT * FROM ledger
          WHERE seq > $1 AND ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3)
@@ -141,38 +133,29 @@ pub(crate) async fn append(conn: &mut SqliteConnection, lines: &[Line]) -> Resul
     Ok(())
 }
 
-/// Appends lines and commits the transaction; if they cannot be appended, it stays open.
-pub(crate) async fn append_and_commit(
-    conn: &mut SqliteConnection,
-    lines: &[Line],
-) -> Result<(), StoreError> {
-    sqlx::query(APPEND_AND_COMMIT).bind(rows(lines)).execute(conn).await?;
-    Ok(())
-}
-
 /// What [`APPEND`] takes.
-fn rows(lines: &[Line]) -> String {
+pub(crate) fn rows(lines: &[Line]) -> String {
     let rows: Vec<_> = lines
         .iter()
         .map(|line| {
-            json!([
+            (
                 line.seq,
-                line.ts,
-                line.actor_kind,
-                line.actor_id,
-                line.operation,
-                line.subject_kind,
-                line.subject_id,
-                line.project_id,
-                line.run_id,
-                line.request_id,
-                line.change,
-                line.prev_hash,
-                line.hash
-            ])
+                &line.ts,
+                &line.actor_kind,
+                &line.actor_id,
+                &line.operation,
+                &line.subject_kind,
+                &line.subject_id,
+                &line.project_id,
+                &line.run_id,
+                &line.request_id,
+                &line.change,
+                &line.prev_hash,
+                &line.hash,
+            )
         })
         .collect();
-    serde_json::Value::from(rows).to_string()
+    serde_json::to_string(&rows).expect("texts print")
 }
 
 fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {
