@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, SqlitePool};
 use tokio::sync::Mutex;
 
+use crate::commits::{Announcer, Commits};
 use crate::lock::Lock;
 use crate::writer::{Turn, Writer};
 use crate::{StoreError, Tx};
@@ -56,6 +57,7 @@ pub struct Database {
     path: Arc<Path>,
     readers: SqlitePool,
     writer: Arc<Mutex<Writer>>,
+    announcer: Announcer,
     /// The right to serve the file, unless it was only joined.
     lock: Arc<Mutex<Option<Lock>>>,
 }
@@ -87,10 +89,12 @@ impl Database {
                     .thread_name(|id| format!("db-reader-{id}")),
             )
             .await?;
+        let announcer = Announcer::new();
         Ok(Self {
             path: path.into(),
             readers,
-            writer: Arc::new(Mutex::new(Writer::new(writer))),
+            writer: Arc::new(Mutex::new(Writer::new(writer, announcer.clone()))),
+            announcer,
             lock: Arc::new(Mutex::new(lock)),
         })
     }
@@ -128,6 +132,12 @@ impl Database {
         let mut turn = Turn::new(Arc::clone(&self.writer).lock_owned().await);
         turn.begin().await?;
         Ok(Tx::write(turn))
+    }
+
+    /// What this process commits from now on.
+    #[must_use]
+    pub fn follow(&self) -> Commits {
+        self.announcer.follow()
     }
 
     /// What is wrong with the file itself, if anything: the first thing that SQLite's own examination finds. It reads

@@ -23,6 +23,16 @@ const APPEND_AND_COMMIT: &str = concat!(append!(), "; COMMIT");
 
 statements! {
     HEAD = "SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1";
+    FIRST = "SELECT min(seq) FROM ledger";
+    BETWEEN = "
+        SELECT * FROM ledger
+         WHERE seq > $1 AND seq <= $2 AND ($4 IS NULL OR operation IN (SELECT value FROM json_each($4)))
+         ORDER BY seq LIMIT $5";
+    BETWEEN_IN_PROJECT = "
+        SELECT * FROM ledger
+         WHERE project_id = $3 AND seq > $1 AND seq <= $2
+           AND ($4 IS NULL OR operation IN (SELECT value FROM json_each($4)))
+         ORDER BY seq LIMIT $5";
     APPEND = append!();
     AFTER = "
         SELECT * FROM ledger
@@ -74,6 +84,21 @@ pub struct LedgerFilter {
     pub limit: i64,
 }
 
+/// Which lines to read of a stretch of the ledger.
+#[derive(Clone, Copy, Debug)]
+pub struct LedgerStretch<'a> {
+    /// Only lines after this place.
+    pub after: i64,
+    /// Up to this one.
+    pub up_to: i64,
+    /// Only lines of this project.
+    pub project_id: Option<&'a str>,
+    /// Only lines of these operations.
+    pub operations: Option<&'a [&'static str]>,
+    /// At most this many, the first ones.
+    pub limit: i64,
+}
+
 /// The ledger, read.
 pub struct Ledger<'a>(&'a mut Tx);
 
@@ -92,6 +117,36 @@ impl Ledger<'_> {
     /// If the database fails.
     pub async fn head(&mut self) -> Result<Head, StoreError> {
         head(self.0.conn()).await
+    }
+
+    /// The place of the first line that is kept; none while there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn first(&mut self) -> Result<Option<i64>, StoreError> {
+        Ok(sqlx::query_scalar(FIRST).fetch_one(self.0.conn()).await?)
+    }
+
+    /// The lines of a stretch, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn stretch(&mut self, stretch: LedgerStretch<'_>) -> Result<Vec<Line>, StoreError> {
+        let sql = match stretch.project_id {
+            Some(_) => BETWEEN_IN_PROJECT,
+            None => BETWEEN,
+        };
+        Ok(sqlx::query(sql)
+            .bind(stretch.after)
+            .bind(stretch.up_to)
+            .bind(stretch.project_id)
+            .bind(stretch.operations.map(|operations| json!(operations).to_string()))
+            .bind(stretch.limit)
+            .try_map(|row: SqliteRow| line(&row))
+            .fetch_all(self.0.conn())
+            .await?)
     }
 
     /// The lines that `filter` lets through, oldest first.

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod capabilities;
+mod commits;
 mod database;
 mod document;
 mod error;
@@ -27,13 +28,14 @@ mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
 pub use capabilities::Capabilities;
+pub use commits::Commits;
 pub use database::{Database, Durability};
 pub use document::Document;
 pub use error::StoreError;
 pub use events::{EventFilter, Events, StoredProposal};
 pub use identity::{Account, Identity};
 pub use insights::{Dimension, Insights, Money, ProjectCount, TokenSum, bench};
-pub use ledger::{Ledger, LedgerFilter};
+pub use ledger::{Ledger, LedgerFilter, LedgerStretch};
 pub use meta::Collection;
 pub use open::{LocalTime, OpenError, OpenOptions, Opened, join, open};
 pub use profiles::Profiles;

@@ -10,6 +10,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 
+use crate::commits::Announcer;
 use crate::{StoreError, ledger};
 
 /// The writing connection.
@@ -20,11 +21,13 @@ pub(crate) struct Writer {
     is_open: bool,
     /// The end of the ledger, as far as this process knows it.
     pub(crate) head: Option<Head>,
+    /// Where commits are told.
+    pub(crate) announcer: Announcer,
 }
 
 impl Writer {
-    pub(crate) const fn new(conn: SqliteConnection) -> Self {
-        Self { conn: Some(conn), is_open: false, head: None }
+    pub(crate) const fn new(conn: SqliteConnection, announcer: Announcer) -> Self {
+        Self { conn: Some(conn), is_open: false, head: None, announcer }
     }
 
     pub(crate) fn conn(&mut self) -> Result<&mut SqliteConnection, StoreError> {
