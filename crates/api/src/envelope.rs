@@ -2,6 +2,8 @@
 //!
 //! Stored documents are JSON already; they are put into the answer as they are.
 
+use std::fmt;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use pilotdeck_services::Document;
@@ -49,6 +51,12 @@ impl Json {
     pub(crate) fn array(items: &[Self]) -> Self {
         let items: Vec<&str> = items.iter().map(|item| item.0.as_str()).collect();
         Self(format!("[{}]", items.join(",")))
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

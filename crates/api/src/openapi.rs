@@ -18,7 +18,7 @@ use crate::schemas::{No, QueryFlag, QueryNumber, QueryPlace, QueryTime};
 use crate::sessions::COOKIE;
 use crate::{
     actions, capabilities, events, identity, insights, ledger, operations, profiles, projects,
-    proposals, runs, usage,
+    proposals, runs, stream, usage,
 };
 use pilotdeck_domain::identity::Permission;
 
@@ -36,7 +36,8 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .configure(profiles::routes)
         .configure(capabilities::routes)
         .configure(usage::routes)
-        .configure(ledger::routes);
+        .configure(ledger::routes)
+        .configure(stream::routes);
 }
 
 /// What a failed request is answered with.

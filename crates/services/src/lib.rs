@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod profiles;
 pub mod projects;
 pub mod runs;
+pub mod stream;
 pub mod usage;
 
 pub use error::{Error, Kind, Stale, Unavailable};
@@ -42,6 +43,8 @@ pub struct Services {
     pub insights: insights::Insights,
     /// The ledger.
     pub ledger: ledger::Ledger,
+    /// Following the ledger.
+    pub stream: stream::Stream,
     /// People and their sessions.
     pub identity: identity::Identity,
     store: Store,
@@ -59,6 +62,7 @@ impl Services {
     #[must_use]
     pub fn new(db: Database, clock: Clock) -> Self {
         let store = Store { db, clock };
+        let identity = identity::Identity::new(store.clone());
         Self {
             projects: projects::Projects::new(store.clone()),
             runs: runs::Runs::new(store.clone()),
@@ -69,7 +73,8 @@ impl Services {
             usage: usage::Usage::new(store.clone()),
             insights: insights::Insights::new(store.clone()),
             ledger: ledger::Ledger::new(store.clone()),
-            identity: identity::Identity::new(store.clone()),
+            stream: stream::Stream::new(store.clone(), identity.clone()),
+            identity,
             store,
         }
     }
@@ -80,8 +85,9 @@ impl Services {
         &self.store.clock
     }
 
-    /// Waits for what was accepted and closes the database.
+    /// Ends the streams, waits for what was accepted and closes the database.
     pub async fn close(&self) {
+        self.stream.close().await;
         self.store.db.close().await;
     }
 }
