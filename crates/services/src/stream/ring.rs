@@ -1,6 +1,7 @@
 //! The newest lines, shared by all who follow.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use pilotdeck_domain::ledger::Line;
@@ -19,7 +20,6 @@ const MAX_TAKEN_WEIGHT: usize = 256 << 10;
 const MAX_SEEN: usize = 2_048;
 
 /// A line that is told to everybody who follows, and what it looks like on the wire, which is made once.
-#[derive(Debug)]
 pub struct Told {
     commit: Arc<[Line]>,
     place: usize,
@@ -48,6 +48,12 @@ impl Told {
 
     fn weight(&self) -> usize {
         LINE_WEIGHT + 2 * self.line().change.len()
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}", self.line().seq)
     }
 }
 
