@@ -249,13 +249,6 @@ kinds! {
             { "type": "string", "maxLength": 0 },
         ] });
 
-    /// The place of a ledger line, in a header; an empty one is not given.
-    HeaderPlace = json!({ "type": "integer", "format": "int64", "minimum": 0 }),
-        json!({ "anyOf": [
-            { "type": "integer", "minimum": 0, "maximum": i64::MAX },
-            { "type": "string", "maxLength": 0 },
-        ] });
-
     /// Operations of the ledger, separated by commas.
     OperationNames = json!({
             "type": "string", "pattern": "^[a-z_]+\\.([a-z_]+|\\*)(,[a-z_]+\\.([a-z_]+|\\*))*$",

@@ -11,7 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Caller, Query};
 use crate::handover::Handover;
-use crate::schemas::{HeaderPlace, OperationNames, QueryPlace};
+use crate::schemas::{OperationNames, QueryPlace};
 use crate::server::Surface;
 use crate::{client, sessions};
 
@@ -53,7 +53,7 @@ struct FollowLedgerQuery {
     tag = "ledger",
     params(
         FollowLedgerQuery,
-        ("Last-Event-ID" = Option<HeaderPlace>, Header, description = "The last line that the reader knows."),
+        ("Last-Event-ID" = Option<QueryPlace>, Header, description = "The last line that the reader knows."),
     ),
     responses(
         (

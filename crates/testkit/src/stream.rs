@@ -17,6 +17,8 @@ pub struct EventStream {
     pub headers: reqwest::header::HeaderMap,
     response: Response,
     rest: String,
+    /// How far the rest was looked through.
+    searched: usize,
 }
 
 /// What stands between two empty lines.
@@ -47,7 +49,7 @@ impl Request {
         let headers = response.headers().clone();
         match headers.get("content-type") {
             Some(kind) if kind == "text/event-stream" => {
-                Ok(EventStream { headers, response, rest: String::new() })
+                Ok(EventStream { headers, response, rest: String::new(), searched: 0 })
             }
             _ => Err(Answer::of(response).await),
         }
@@ -62,11 +64,13 @@ impl EventStream {
     /// If nothing comes in time, or no text.
     pub async fn next(&mut self) -> Option<Block> {
         loop {
-            if let Some((block, rest)) = self.rest.split_once("\n\n") {
-                let block = Block::parse(block);
-                self.rest = rest.to_owned();
+            if let Some(end) = self.rest[self.searched..].find("\n\n") {
+                let block = Block::parse(&self.rest[..self.searched + end]);
+                self.rest.drain(..self.searched + end + 2);
+                self.searched = 0;
                 return Some(block);
             }
+            self.searched = self.rest.len().saturating_sub(1);
             let chunk =
                 timeout(IN_TIME, self.response.chunk()).await.expect("something comes in time");
             let Ok(Some(chunk)) = chunk else {

@@ -274,3 +274,84 @@ async fn streams_are_told_that_the_server_stops() {
     assert_eq!(stream.next().await, None);
     assert!(began.elapsed() < Duration::from_secs(1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_hangs_up_again_and_again_hears_every_line_once_and_in_order() {
+    const LINES: usize = 5_000;
+    let app = an_app().await;
+    let begin = head(&app).await;
+    let writer = async {
+        for batch in 0..LINES / 50 {
+            let records: Vec<Value> =
+                (0..50).map(|n| json!({ "id": format!("u-{}", batch * 50 + n) })).collect();
+            let answer =
+                app.post("/api/agent/usage").json(&json!({ "records": records })).send().await;
+            assert!(answer.status.is_success(), "{}", answer.text);
+        }
+    };
+    let reader = async {
+        let (mut known, mut heard) = (begin, Vec::new());
+        let mut came = 0_usize;
+        while heard.len() < LINES {
+            let request = app.get("/api/stream").as_admin();
+            let request = request.header("last-event-id", known.to_string());
+            let mut stream = request.follow().await.unwrap();
+            came += 1;
+            // It stays for between none and a hundred blocks, and reads the last ones to the end.
+            for _ in 0..came * 37 % 101 {
+                if heard.len() == LINES {
+                    break;
+                }
+                let block = stream.next().await.unwrap();
+                known = block.id.unwrap_or(known);
+                if block.name == "usage.recorded" {
+                    heard.push((known, block.data["subjectId"].as_str().unwrap().to_owned()));
+                }
+            }
+        }
+        (heard, came)
+    };
+
+    let ((), (heard, came)) = tokio::join!(writer, reader);
+
+    assert!(came > 50, "{came}");
+    let expected: Vec<_> =
+        (0..LINES).map(|n| (begin + 1 + i64::try_from(n).unwrap(), format!("u-{n}"))).collect();
+    assert_eq!(heard, expected);
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_read_is_dropped_with_a_reason_and_resumes() {
+    const CHANGES: usize = 14;
+    let app = an_app().await;
+    app.a_project(json!({ "id": "p" })).await;
+    let (mut stream, hello) = follow(&app, "").await;
+    for n in 0..CHANGES {
+        // More than the connection and the newest lines hold together.
+        let notes = n.to_string().repeat(1 << 20);
+        let answer = app.patch("/api/projects/p").json(&json!({ "notes": notes })).send().await;
+        assert_eq!(answer.status, 200);
+    }
+
+    let mut known = hello.id.unwrap();
+    let dropped = loop {
+        let event = stream.event().await;
+        let Some(id) = event.id else { break event };
+        assert_eq!(id, known + 1);
+        known = id;
+    };
+
+    assert_eq!(
+        (dropped.name.as_str(), &dropped.data),
+        ("dropped", &json!({ "reason": "slow_reader" }))
+    );
+    assert_eq!(stream.next().await, None);
+    let end = hello.id.unwrap() + i64::try_from(CHANGES).unwrap();
+    assert!(known < end, "{known}");
+    let (mut again, _) = follow(&app, &format!("since={known}")).await;
+    while known < end {
+        let id = again.event().await.id.unwrap();
+        assert_eq!(id, known + 1);
+        known = id;
+    }
+}
