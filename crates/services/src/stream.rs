@@ -35,7 +35,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const REPLAYS: usize = 2;
 /// Lines that are read from the table at a time.
 const PAGE: i64 = 128;
-/// Further behind than this, the newest lines begin anew: those who need the ones between read the table anyway.
+/// Further behind than this, the newest lines begin anew.
 const CATCH_UP: i64 = 8_192;
 
 /// The way to follow the ledger. Cheap to clone.
@@ -219,7 +219,8 @@ impl Hub {
         let mut tx = self.store.db.read().await?;
         let head = tx.ledger().head().await?.seq;
         let mut last = self.ring.read().expect(RING).last();
-        if head - last > CATCH_UP {
+        // Nothing is known yet, or too little to be worth reading: who needs older lines finds them in the table.
+        if last == 0 || head - last > CATCH_UP {
             self.look_after_sessions().await;
             self.ring.write().expect(RING).restart(head);
             self.news.send_modify(|_| ());
