@@ -1,13 +1,14 @@
 //! `/api/stream`: the ledger as server-sent events.
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, get, web::Data};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, get, web::Data};
 use pilotdeck_domain::stream::Interest;
 use pilotdeck_services::Services;
 use pilotdeck_services::stream::Subscribe;
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::edge::RequestId;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Caller, Query};
 use crate::handover::Handover;
@@ -83,8 +84,10 @@ async fn follow_ledger(
         address: client::address(&request),
         most_streams: surface.setup.max_streams,
     };
+    let id = request.extensions().get::<RequestId>().map(|id| id.as_str().into());
     let subscription = services.stream.subscribe(&caller, subscribe).await?;
-    let handover = Handover::new(&request, |connection| teller::begin(connection, subscription));
+    let handover =
+        Handover::new(&request, move |connection| teller::begin(connection, subscription, id));
     let handover = handover
         .ok_or_else(|| ApiError::internal(&"a connection of the server cannot be handed over"))?;
     let mut response = HttpResponse::Ok()

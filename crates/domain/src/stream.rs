@@ -24,15 +24,12 @@ impl FromStr for Operations {
         let mut names = Vec::new();
         for asked in raw.split(',').map(str::trim).filter(|asked| !asked.is_empty()) {
             let before = names.len();
-            let known = Operation::ALL.iter().map(|operation| operation.as_str());
-            match asked.strip_suffix(".*") {
-                Some(subject) => {
-                    names.extend(known.filter(|name| {
-                        name.split_once('.').is_some_and(|(kind, _)| kind == subject)
-                    }))
-                }
-                None => names.extend(known.filter(|name| *name == asked)),
-            }
+            let names_it = |name: &&'static str| match asked.strip_suffix(".*") {
+                Some(subject) => name.split_once('.').is_some_and(|(kind, _)| kind == subject),
+                None => *name == asked,
+            };
+            names
+                .extend(Operation::ALL.iter().map(|operation| operation.as_str()).filter(names_it));
             if names.len() == before {
                 let reason = format!("{asked} is no operation of the ledger, nor a group of them");
                 return Err(InvalidInput::new("operations", reason));

@@ -5,7 +5,7 @@
 //! was written: what another process commits is found in the table, with the next commit of this one or the next beat.
 
 use std::net::IpAddr;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use pilotdeck_domain::identity::{Actor, ActorKind, Denied, Permission};
@@ -180,8 +180,16 @@ impl Hub {
                     }
                 }
             }
-            self.ring.write().expect(RING).restart(0);
+            self.newest_mut().restart(0);
         }
+    }
+
+    fn newest(&self) -> RwLockReadGuard<'_, Ring> {
+        self.ring.read().expect("nothing panics while it holds the lines")
+    }
+
+    fn newest_mut(&self) -> RwLockWriteGuard<'_, Ring> {
+        self.ring.write().expect("nothing panics while it holds the lines")
     }
 
     async fn beat(&self) {
@@ -203,7 +211,7 @@ impl Hub {
 
     /// Adds lines to the newest ones; false if lines between are missing.
     fn push(&self, lines: impl Into<Arc<[Line]>>) -> bool {
-        let mut ring = self.ring.write().expect(RING);
+        let mut ring = self.newest_mut();
         Told::all(lines).all(|told| ring.push(told))
     }
 
@@ -218,11 +226,11 @@ impl Hub {
     async fn catch_up(&self) -> Result<(), Error> {
         let mut tx = self.store.db.read().await?;
         let head = tx.ledger().head().await?.seq;
-        let mut last = self.ring.read().expect(RING).last();
+        let mut last = self.newest().last();
         // Nothing is known yet, or too little to be worth reading: who needs older lines finds them in the table.
         if last == 0 || head - last > CATCH_UP {
             self.look_after_sessions().await;
-            self.ring.write().expect(RING).restart(head);
+            self.newest_mut().restart(head);
             self.news.send_modify(|_| ());
             return Ok(());
         }
@@ -260,8 +268,6 @@ impl Hub {
         }
     }
 }
-
-const RING: &str = "nothing panics while it holds the lines";
 
 fn ends_sessions(line: &Line) -> bool {
     [Operation::UserSignedOut, Operation::PasswordChanged]

@@ -21,7 +21,7 @@ const OPENED_AT_ONCE: usize = 64;
 /// Longer than the time between two heartbeats, all of which have been heard then.
 const A_HEARTBEAT: Duration = Duration::from_secs(17);
 /// How long anything may take.
-const IN_TIME: Duration = Duration::from_secs(60);
+const IN_TIME: Duration = Duration::from_mins(1);
 
 /// Measures both on servers of their own.
 pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>> {

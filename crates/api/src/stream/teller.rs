@@ -9,11 +9,19 @@ use tokio::io::AsyncWriteExt as _;
 use super::wire;
 
 /// Tells `subscription` to the reader at the other end of `connection`, in a task of its own.
-pub(super) fn begin(connection: TcpStream, subscription: Subscription) {
-    actix_web::rt::spawn(tell(connection, subscription));
+pub(super) fn begin(
+    connection: TcpStream,
+    subscription: Subscription,
+    request_id: Option<Box<str>>,
+) {
+    actix_web::rt::spawn(tell(connection, subscription, request_id));
 }
 
-async fn tell(mut connection: TcpStream, mut subscription: Subscription) {
+async fn tell(
+    mut connection: TcpStream,
+    mut subscription: Subscription,
+    request_id: Option<Box<str>>,
+) {
     // A line should not wait for the acknowledgement of the one before it.
     let _ = connection.set_nodelay(true);
     let reason = loop {
@@ -35,7 +43,8 @@ async fn tell(mut connection: TcpStream, mut subscription: Subscription) {
             (Err(_), _) => break "hung_up",
         }
     };
-    tracing::info!(reason, seq = subscription.cursor(), "a stream ended");
+    let seq = subscription.cursor();
+    tracing::info!(request.id = request_id, reason, seq, "a stream ended");
     drop(subscription);
     let _ = connection.shutdown().await;
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::holders::{Session, Slot};
 use super::ring::{After, Told};
-use super::{Hub, News, PAGE, RING};
+use super::{Hub, News, PAGE};
 use crate::Error;
 
 /// Lines of the table that are looked through at a time, whatever is found.
@@ -134,8 +134,7 @@ impl Subscription {
             if let Some(first) = self.first.take() {
                 return *first;
             }
-            let after =
-                self.hub.ring.read().expect(RING).after(self.cursor, self.interest.as_deref());
+            let after = self.hub.newest().after(self.cursor, self.interest.as_deref());
             match after {
                 After::Lines(lines, up_to) => {
                     if !self.is_live {
