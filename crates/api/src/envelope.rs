@@ -7,6 +7,8 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use std::fmt;
+
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
@@ -79,6 +81,12 @@ impl Json {
             Text::Own(text) => text,
             Text::Shared(bytes) => std::str::from_utf8(bytes).expect("JSON is UTF-8"),
         }
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

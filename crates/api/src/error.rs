@@ -85,6 +85,8 @@ error_codes! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
     /// Too many failed sign-ins.
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
+    /// The caller follows the ledger with as many streams as one may.
+    TooManyStreams = "too_many_streams", TOO_MANY_REQUESTS;
     /// Our fault; the details are in the log.
     Internal = "internal", INTERNAL_SERVER_ERROR;
     /// This server cannot do it yet.
@@ -252,6 +254,10 @@ impl From<Error> for ApiError {
                 header: Some((RETRY_AFTER, retry_after_seconds.to_string())),
                 ..Self::new(ErrorCode::TooManyAttempts, message)
                     .with_data(Json::of(&json!({ "retryAfterSeconds": retry_after_seconds })))
+            },
+            Error::TooManyStreams { .. } => Self {
+                header: Some((RETRY_AFTER, "15".to_owned())),
+                ..Self::new(ErrorCode::TooManyStreams, message)
             },
             Error::Unavailable(unavailable) => unavailable.into(),
             Error::Store(cause) => Self::internal(&cause),

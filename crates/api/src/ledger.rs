@@ -136,7 +136,8 @@ async fn list_ledger(services: Data<Services>, caller: Caller, query: Query) -> 
         .ok())
 }
 
-fn view(line: &Line) -> Json {
+/// A line, as it is read and as it is told.
+pub(crate) fn view(line: &Line) -> Json {
     Object::new()
         .with("seq", &line.seq)
         .with("ts", &line.ts)

@@ -87,6 +87,12 @@ pub enum Error {
         /// How long to wait.
         retry_after_seconds: u64,
     },
+    /// One may not follow the ledger with more streams.
+    #[error("you already follow with {most} streams, which is as many as may be; close one")]
+    TooManyStreams {
+        /// How many there may be.
+        most: usize,
+    },
     /// The database cannot do it now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

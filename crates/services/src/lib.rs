@@ -16,6 +16,7 @@ pub mod profiles;
 pub mod projects;
 mod remembered;
 pub mod runs;
+pub mod stream;
 pub mod usage;
 
 pub use error::{Error, Kind, Stale, Unavailable};
@@ -45,6 +46,8 @@ pub struct Services {
     pub insights: insights::Insights,
     /// The ledger.
     pub ledger: ledger::Ledger,
+    /// Following the ledger.
+    pub stream: stream::Stream,
     /// People and their sessions.
     pub identity: identity::Identity,
     store: Store,
@@ -69,6 +72,7 @@ impl Services {
     pub fn new(db: Database, clock: Clock) -> Self {
         let intake = Intake::open(db.clone(), clock.clone());
         let store = Store { db, clock, intake };
+        let identity = identity::Identity::new(store.clone());
         Self {
             projects: projects::Projects::new(store.clone()),
             runs: runs::Runs::new(store.clone()),
@@ -79,7 +83,8 @@ impl Services {
             usage: usage::Usage::new(store.clone()),
             insights: insights::Insights::new(store.clone()),
             ledger: ledger::Ledger::new(store.clone()),
-            identity: identity::Identity::new(store.clone()),
+            stream: stream::Stream::new(store.clone(), identity.clone()),
+            identity,
             store,
         }
     }
@@ -90,8 +95,9 @@ impl Services {
         &self.store.clock
     }
 
-    /// Waits for what was accepted and closes the database.
+    /// Ends the streams, waits for what was accepted and closes the database.
     pub async fn close(&self) {
+        self.stream.close().await;
         self.store.intake.close().await;
         self.store.db.close().await;
     }

@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, SqlitePool};
 use tokio::sync::Mutex;
 
+use crate::commits::{Announcer, Commits};
 use crate::lock::Lock;
 use crate::writer::{Turn, Writer};
 use crate::{Freshness, StoreError, Tx};
@@ -57,6 +58,7 @@ pub struct Database {
     readers: SqlitePool,
     writer: Arc<Mutex<Writer>>,
     freshness: Freshness,
+    announcer: Announcer,
     /// The right to serve the file, unless it was only joined.
     lock: Arc<Mutex<Option<Lock>>>,
 }
@@ -81,7 +83,8 @@ impl Database {
             .connect()
             .await?;
         let freshness = Freshness::default();
-        let writer = Writer::new(writer, freshness.clone()).await?;
+        let announcer = Announcer::new();
+        let writer = Writer::new(writer, freshness.clone(), announcer.clone()).await?;
         let readers = pool(READERS)
             .connect_with(
                 options
@@ -95,6 +98,7 @@ impl Database {
             readers,
             writer: Arc::new(Mutex::new(writer)),
             freshness,
+            announcer,
             lock: Arc::new(Mutex::new(lock)),
         })
     }
@@ -142,6 +146,12 @@ impl Database {
 
     pub(crate) async fn turn(&self) -> Turn {
         Turn::new(Arc::clone(&self.writer).lock_owned().await)
+    }
+
+    /// What this process commits from now on.
+    #[must_use]
+    pub fn follow(&self) -> Commits {
+        self.announcer.follow()
     }
 
     /// What is wrong with the file itself, if anything: the first thing that SQLite's own examination finds. It reads

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod capabilities;
+mod commits;
 mod database;
 mod document;
 mod error;
@@ -30,6 +31,7 @@ mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
 pub use capabilities::Capabilities;
+pub use commits::Commits;
 pub use database::{Database, Durability};
 pub use document::{Document, Documents};
 pub use error::StoreError;
@@ -37,7 +39,7 @@ pub use events::{EventFilter, Events, StoredProposal};
 pub use freshness::{Edition, Freshness};
 pub use identity::{Account, Identity};
 pub use insights::{Dimension, Insights, Money, ProjectCount, TokenSum, bench};
-pub use ledger::{Ledger, LedgerFilter};
+pub use ledger::{Ledger, LedgerFilter, LedgerStretch};
 pub use meta::Collection;
 pub use open::{LocalTime, OpenError, OpenOptions, Opened, join, open};
 pub use profiles::Profiles;

@@ -114,7 +114,7 @@ impl Next {
             self.0.begin(None).await?;
         } else {
             let lists = [&wanted.events, &wanted.usage, &wanted.runs]
-                .map(|names| serde_json::to_string(names).expect("texts print"));
+                .map(|names| serde_json::json!(names).to_string());
             for row in self.0.begin(Some((FIND, &lists))).await? {
                 found.take(&row)?;
             }

@@ -127,6 +127,7 @@ impl Write {
         }
         committed?;
         self.turn.head = lines.last().map(Line::head);
+        self.turn.announcer.tell(lines);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 
+use crate::commits::Announcer;
 use crate::pending::Pending;
 use crate::{Freshness, StoreError};
 
@@ -24,16 +25,19 @@ pub(crate) struct Writer {
     pub(crate) head: Option<Head>,
     /// Hears which rows change.
     freshness: Freshness,
+    /// Where commits are told.
+    pub(crate) announcer: Announcer,
 }
 
 impl Writer {
     pub(crate) async fn new(
         mut conn: SqliteConnection,
         freshness: Freshness,
+        announcer: Announcer,
     ) -> Result<Self, StoreError> {
         let hears = freshness.clone();
         conn.lock_handle().await?.set_update_hook(move |change| hears.changing(change.table));
-        Ok(Self { conn: Some(conn), is_open: false, head: None, freshness })
+        Ok(Self { conn: Some(conn), is_open: false, head: None, freshness, announcer })
     }
 
     pub(crate) fn conn(&mut self) -> Result<&mut SqliteConnection, StoreError> {

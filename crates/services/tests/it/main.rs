@@ -6,5 +6,6 @@ mod ledger;
 mod projects;
 mod proposals;
 mod runs;
+mod stream;
 mod usage;
 mod world;
