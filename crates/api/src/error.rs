@@ -252,6 +252,7 @@ impl From<Error> for ApiError {
                     .with_data(Json::of(&json!({ "retryAfterSeconds": retry_after_seconds })))
             },
             Error::Unavailable(unavailable) => unavailable.into(),
+            Error::Tampered(_) | Error::NoLedgerKey => Self::internal(&message),
             Error::Store(cause) => Self::internal(&cause),
         }
     }

@@ -85,6 +85,10 @@ impl Tx {
 }
 
 impl Ledger<'_> {
+    pub(crate) fn conn(&mut self) -> &mut SqliteConnection {
+        self.0.conn()
+    }
+
     /// Where the chain stands.
     ///
     /// # Errors
@@ -175,7 +179,7 @@ fn rows(lines: &[Line]) -> String {
     serde_json::Value::from(rows).to_string()
 }
 
-fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {
+pub(crate) fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {
     Ok(Line {
         seq: row.try_get("seq")?,
         ts: row.try_get("ts")?,

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod capabilities;
+mod checkpoints;
 mod database;
 mod document;
 mod error;
@@ -27,6 +28,7 @@ mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
 pub use capabilities::Capabilities;
+pub use checkpoints::Checkpoints;
 pub use database::{Database, Durability};
 pub use document::Document;
 pub use error::StoreError;
