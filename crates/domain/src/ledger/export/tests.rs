@@ -235,3 +235,39 @@ fn a_line_is_written_as_the_text_that_is_hashed() {
     let Item::Line(link) = Item::read(text.trim_end().as_bytes()) else { panic!("{text}") };
     assert_eq!((link.seq, hex(&link.hash)), (1, line.hash));
 }
+
+/// The export that the documentation shows.
+fn the_example() -> String {
+    let system = Author { kind: ActorKind::System, id: None, name: None, request_id: None };
+    let agent =
+        Author { kind: ActorKind::Agent, request_id: Some("req-1".to_owned()), ..system.clone() };
+    let created = Entry::new(
+        Operation::DatabaseCreated,
+        SubjectKind::Database,
+        "pm.db",
+        Change::of(&json!({})),
+    );
+    let document = json!({ "id": "proj-a", "name": "Atl\u{e1}s \"1\"\n" });
+    let change = Change::created(document.as_object().unwrap());
+    let project = Entry::new(Operation::ProjectCreated, SubjectKind::Project, "proj-a", change);
+    let ts = WireTime::stored("2026-02-11T15:00:00.000000Z");
+    let first = Line::seal(&Head::default(), &system, &ts, created);
+    let second = Line::seal(&first.head(), &agent, &ts, project.in_project(Some("proj-a")));
+    let mut file = String::new();
+    write_line(&mut file, &first);
+    write_line(&mut file, &second);
+    let ts = WireTime::stored("2026-02-11T15:30:00.000000Z");
+    write_checkpoint(&mut file, &key().sign(&second.head(), 0, &ts));
+    file
+}
+
+#[test]
+fn the_example_of_the_documentation_is_what_is_written() {
+    let documentation = include_str!("../../../../../docs/ledger.md");
+
+    let example = the_example();
+
+    assert!(documentation.contains(&format!("```jsonl\n{example}```")), "{example}");
+    assert!(documentation.contains(&key().public().to_string()), "{}", key().public());
+    assert_eq!(audit(example.as_bytes()).unwrap().proven(), 2);
+}
