@@ -260,6 +260,7 @@ impl From<Error> for ApiError {
                 ..Self::new(ErrorCode::TooManyStreams, message)
             },
             Error::Unavailable(unavailable) => unavailable.into(),
+            Error::Tampered(_) | Error::NoLedgerKey => Self::internal(&message),
             Error::Store(cause) => Self::internal(&cause),
         }
     }

@@ -10,6 +10,9 @@ use sha2::{Digest as _, Sha256};
 use crate::identity::Author;
 use crate::times::WireTime;
 
+pub mod checkpoint;
+pub mod export;
+
 /// The hash before the first line.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 

@@ -93,6 +93,12 @@ pub enum Error {
         /// How many there may be.
         most: usize,
     },
+    /// The ledger is not the one that was signed before.
+    #[error("the ledger was changed behind PilotDeck's back: {0}")]
+    Tampered(String),
+    /// There is nothing to sign checkpoints of the ledger with.
+    #[error("there is no key to sign checkpoints of the ledger with")]
+    NoLedgerKey,
     /// The database cannot do it now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

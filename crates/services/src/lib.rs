@@ -1,7 +1,10 @@
 //! What a person or an agent can ask of PilotDeck, one verb per method: authorize, one transaction, ledger line,
 //! commit. No HTTP and no SQL is known here; the API, the command line and embedding tools come through the same door.
 
+use std::sync::Arc;
+
 use pilotdeck_domain::clock::Clock;
+use pilotdeck_domain::ledger::checkpoint::SigningKey;
 pub use pilotdeck_storage::{Database, Document, Documents};
 
 pub mod actions;
@@ -87,6 +90,13 @@ impl Services {
             identity,
             store,
         }
+    }
+
+    /// The same services, with a key that signs checkpoints of the ledger.
+    #[must_use]
+    pub fn with_ledger_key(mut self, key: SigningKey) -> Self {
+        self.ledger.key = Some(Arc::new(key));
+        self
     }
 
     /// The time, as the services see it.

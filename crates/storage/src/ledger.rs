@@ -102,6 +102,10 @@ impl Tx {
 }
 
 impl Ledger<'_> {
+    pub(crate) fn conn(&mut self) -> &mut SqliteConnection {
+        self.0.conn()
+    }
+
     /// Where the chain stands.
     ///
     /// # Errors
@@ -213,7 +217,7 @@ pub(crate) fn rows(lines: &[Line]) -> String {
     serde_json::to_string(&rows).expect("texts print")
 }
 
-fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {
+pub(crate) fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {
     Ok(Line {
         seq: row.try_get("seq")?,
         ts: row.try_get("ts")?,

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod capabilities;
+mod checkpoints;
 mod commits;
 mod database;
 mod document;
@@ -31,6 +32,7 @@ mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
 pub use capabilities::Capabilities;
+pub use checkpoints::Checkpoints;
 pub use commits::Commits;
 pub use database::{Database, Durability};
 pub use document::{Document, Documents};

@@ -106,6 +106,14 @@ impl Tx {
             Inner::Write(write) => write.commit().await,
         }
     }
+
+    /// Makes durable what needs no line: it changes nothing of what lines are about.
+    pub(crate) async fn commit_without_lines(self) -> Result<(), StoreError> {
+        match self.0 {
+            Inner::Write(mut write) => write.turn.commit(&[], &write.pending).await,
+            _ => self.commit().await,
+        }
+    }
 }
 
 impl Write {

@@ -9,6 +9,7 @@ use chrono::NaiveDateTime;
 use pilotdeck_api::{ServerHandle, Setup};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::Actor;
+use pilotdeck_domain::ledger::checkpoint::SigningKey;
 use pilotdeck_services::Services;
 use pilotdeck_services::ledger::LedgerFilter;
 use pilotdeck_storage::{Durability, OpenOptions};
@@ -26,6 +27,9 @@ pub use stream::{Block, EventStream};
 pub const AGENT_TOKEN: &str = "test-agent-token";
 /// The administrator's token of an app that has one.
 pub const ADMIN_TOKEN: &str = "test-admin-token";
+
+/// What the key follows from that signs checkpoints.
+pub const LEDGER_KEY_SEED: [u8; 32] = [7; 32];
 
 /// A running server. It stops when it is dropped.
 pub struct TestApp {
@@ -115,7 +119,8 @@ impl Builder {
             local_time: &|naive: NaiveDateTime| naive.and_utc(),
         };
         let (database, _) = pilotdeck_storage::open(options).await.expect("the database opens");
-        let services = Services::new(database, self.clock.clone());
+        let services = Services::new(database, self.clock.clone())
+            .with_ledger_key(SigningKey::from_seed(&LEDGER_KEY_SEED));
         services.identity.ensure_somebody().await.expect("the default account can be made");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let base_url =

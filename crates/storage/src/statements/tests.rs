@@ -22,6 +22,7 @@ const EXCUSED: [(&str, &str, &str); 4] = [
 
 const ALL: [(&str, &[(&str, &str)]); 11] = [
     ("capabilities", crate::capabilities::STATEMENTS),
+    ("checkpoints", crate::checkpoints::STATEMENTS),
     ("events", crate::events::STATEMENTS),
     ("identity", crate::identity::STATEMENTS),
     ("insights", crate::insights::STATEMENTS),
