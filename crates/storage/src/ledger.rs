@@ -175,7 +175,7 @@ fn rows(lines: &[Line]) -> String {
     serde_json::Value::from(rows).to_string()
 }
 
-fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {
+pub(crate) fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {
     Ok(Line {
         seq: row.try_get("seq")?,
         ts: row.try_get("ts")?,

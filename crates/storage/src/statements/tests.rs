@@ -20,9 +20,10 @@ const EXCUSED: [(&str, &str, &str); 4] = [
     ("insights", "TOKENS", "adds up all records"),
 ];
 
-const ALL: [(&str, &[(&str, &str)]); 10] = [
+const ALL: [(&str, &[(&str, &str)]); 11] = [
     ("capabilities", crate::capabilities::STATEMENTS),
     ("events", crate::events::STATEMENTS),
+    ("history", crate::history::STATEMENTS),
     ("identity", crate::identity::STATEMENTS),
     ("insights", crate::insights::STATEMENTS),
     ("ledger", crate::ledger::STATEMENTS),
