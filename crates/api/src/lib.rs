@@ -13,6 +13,7 @@ mod error;
 mod events;
 mod extract;
 mod guard;
+mod history;
 mod hosts;
 mod identify;
 mod identity;

@@ -1,6 +1,7 @@
 //! What the services promise whatever happens at the same time.
 
 mod actions;
+mod history;
 mod identity;
 mod ledger;
 mod projects;
