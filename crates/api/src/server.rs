@@ -147,6 +147,8 @@ pub fn serve(
     })
     .workers(workers)
     .disable_signals()
+    // The pieces of an answer go out as they come, not when the client acknowledged the ones before.
+    .tcp_nodelay(true)
     .keep_alive(Duration::from_secs(75))
     .client_request_timeout(Duration::from_secs(30))
     .shutdown_timeout(SHUTDOWN_SECONDS)

@@ -2,7 +2,7 @@
 //! commit. No HTTP and no SQL is known here; the API, the command line and embedding tools come through the same door.
 
 use pilotdeck_domain::clock::Clock;
-pub use pilotdeck_storage::{Database, Document};
+pub use pilotdeck_storage::{Database, Document, Documents};
 
 pub mod actions;
 pub mod capabilities;
@@ -14,6 +14,7 @@ pub mod insights;
 pub mod ledger;
 pub mod profiles;
 pub mod projects;
+mod remembered;
 pub mod runs;
 pub mod usage;
 

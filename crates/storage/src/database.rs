@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::lock::Lock;
 use crate::writer::{Turn, Writer};
-use crate::{StoreError, Tx};
+use crate::{Freshness, StoreError, Tx};
 
 /// How long a statement waits for another process to let go of the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,6 +56,7 @@ pub struct Database {
     path: Arc<Path>,
     readers: SqlitePool,
     writer: Arc<Mutex<Writer>>,
+    freshness: Freshness,
     /// The right to serve the file, unless it was only joined.
     lock: Arc<Mutex<Option<Lock>>>,
 }
@@ -79,6 +80,8 @@ impl Database {
             .thread_name(|id| format!("db-writer-{id}"))
             .connect()
             .await?;
+        let freshness = Freshness::default();
+        let writer = Writer::new(writer, freshness.clone()).await?;
         let readers = pool(READERS)
             .connect_with(
                 options
@@ -90,7 +93,8 @@ impl Database {
         Ok(Self {
             path: path.into(),
             readers,
-            writer: Arc::new(Mutex::new(Writer::new(writer))),
+            writer: Arc::new(Mutex::new(writer)),
+            freshness,
             lock: Arc::new(Mutex::new(lock)),
         })
     }
@@ -99,6 +103,12 @@ impl Database {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether what was read of the projects still holds.
+    #[must_use]
+    pub const fn freshness(&self) -> &Freshness {
+        &self.freshness
     }
 
     /// A unit of work that reads; each of its statements sees the newest committed state.

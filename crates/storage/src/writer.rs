@@ -10,7 +10,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::{StoreError, ledger};
+use crate::{Freshness, StoreError, ledger};
 
 /// The writing connection.
 pub(crate) struct Writer {
@@ -20,11 +20,18 @@ pub(crate) struct Writer {
     is_open: bool,
     /// The end of the ledger, as far as this process knows it.
     pub(crate) head: Option<Head>,
+    /// Hears which rows change.
+    freshness: Freshness,
 }
 
 impl Writer {
-    pub(crate) const fn new(conn: SqliteConnection) -> Self {
-        Self { conn: Some(conn), is_open: false, head: None }
+    pub(crate) async fn new(
+        mut conn: SqliteConnection,
+        freshness: Freshness,
+    ) -> Result<Self, StoreError> {
+        let hears = freshness.clone();
+        conn.lock_handle().await?.set_update_hook(move |change| hears.changing(change.table));
+        Ok(Self { conn: Some(conn), is_open: false, head: None, freshness })
     }
 
     pub(crate) fn conn(&mut self) -> Result<&mut SqliteConnection, StoreError> {
@@ -41,6 +48,7 @@ impl Writer {
     /// Appends `lines` and makes the transaction durable.
     pub(crate) async fn commit(&mut self, lines: &[Line]) -> Result<(), StoreError> {
         ledger::append_and_commit(self.conn()?, lines).await?;
+        self.freshness.settle();
         self.is_open = false;
         Ok(())
     }
@@ -52,6 +60,7 @@ impl Writer {
             // It fails when the engine rolled back by itself, which is as good.
             let _ = sqlx::query("ROLLBACK").execute(conn).await;
         }
+        self.freshness.settle();
         self.is_open = false;
     }
 
