@@ -6,8 +6,12 @@ use serde_json::{Map, Value, json};
 use crate::guard::operations;
 
 /// Operations whose body may be absent.
-const BODY_IS_OPTIONAL: [&str; 2] =
-    ["/api/agent/proposals/{id}/accept", "/api/agent/proposals/{id}/reject"];
+const BODY_IS_OPTIONAL: [&str; 4] = [
+    "/api/agent/actions/{id}/undo",
+    "/api/agent/proposals/{id}/accept",
+    "/api/agent/proposals/{id}/reject",
+    "/api/projects/{id}/history/{seq}/undo",
+];
 
 /// An app with one thing of each kind, called `x`, and the cookie of a person.
 pub(crate) async fn furnished() -> (TestApp, String) {
@@ -33,7 +37,7 @@ pub(crate) fn with_body() -> Vec<(Method, String, String)> {
         .into_iter()
         .filter(|(_, _, operation)| operation.get("requestBody").is_some())
         .map(|(method, path, _)| {
-            let address = path.replace("{id}", "x");
+            let address = path.replace("{id}", "x").replace("{seq}", "1");
             (method, path, address)
         })
         .collect()
