@@ -322,7 +322,7 @@ async fn what_was_acknowledged_survives_every_kill_exactly_once() {
     let verified = finish(pilotdeck(folder.path()).args(["ledger", "verify"]), "");
     assert_eq!(verified.code, Some(0), "{verified:?}");
     let place = format!("last seq {}, hash {}\n", ledger.last, ledger.hash);
-    assert!(verified.stdout.ends_with(&place), "{verified:?}, not {place}");
+    assert!(verified.stdout.contains(&place), "{verified:?}, not {place}");
     println!(
         "{KILLS} kills, {acknowledged_in_all} acknowledged writes, {} ledger lines",
         ledger.last

@@ -3,6 +3,7 @@
 mod commands;
 mod disk;
 mod killed;
+mod ledger;
 mod logs;
 mod process;
 mod starting;
