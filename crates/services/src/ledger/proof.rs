@@ -33,6 +33,10 @@ struct Looked {
 /// # Errors
 ///
 /// If the file cannot be read.
+///
+/// # Panics
+///
+/// If reading it panics.
 pub fn prove(
     file: impl Read + Send,
     keys: &[PublicKey],
@@ -66,7 +70,7 @@ pub fn prove(
         }
         // Who still has something to say finds nobody listening, and ends.
         drop(outputs);
-        let fault = reader.join().expect("reading does not panic")?;
+        let fault = reader.join().expect("whoever hands in a reader that panics is told")?;
         Ok(audit.end(fault))
     })
 }
