@@ -46,6 +46,8 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         let ended = if let Some(ended) = ended {
             ended
         } else {
+            // First, while there is someone left to tell their readers.
+            services.stream.close().await;
             handle.stop(true).await;
             running.await
         };
@@ -183,6 +185,7 @@ async fn listen(settings: &Settings, services: &Services, database: &Path) -> Re
         allowed_origins: settings.allowed_origins.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
         workers: settings.workers,
+        max_streams: settings.max_streams,
     };
     let server = pilotdeck_api::serve(listener, services.clone(), setup)?;
     if settings.agent_token.is_some() {

@@ -39,6 +39,7 @@ Environment (an option wins over its variable; an empty variable is not set):
   PM_TRUSTED_PROXIES    addresses of proxies in front, separated by commas
   SESSION_COOKIE_SECURE true: the cookie is for HTTPS only [true behind a trusted proxy, else false]
   PM_WORKERS            threads that serve requests [the number of cores, at most 8]
+  PM_MAX_STREAMS        streams of the ledger that one principal may hold at a time [64]
   PM_LOG                what to log, such as info or pilotdeck_services=debug [info]
   PM_LOG_FORMAT         human or json [human]
   PM_DEBUG              a number; not 0: log more [0]
@@ -180,6 +181,7 @@ pub(crate) struct Settings {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) workers: usize,
+    pub(crate) max_streams: usize,
     /// The file with the key that signs checkpoints, if it is not the one beside the database.
     pub(crate) ledger_key: Option<PathBuf>,
 }
@@ -227,6 +229,8 @@ impl Settings {
                 Some(workers) => workers,
                 None => std::thread::available_parallelism().map_or(2, usize::from).min(8),
             },
+            max_streams: parsed("PM_MAX_STREAMS", "a number")?
+                .unwrap_or(pilotdeck_api::MAX_STREAMS),
             ledger_key: ledger_key(),
         })
     }

@@ -249,7 +249,8 @@ fn checkpoint_view(signed: &SignedCheckpoint) -> Json {
         .json()
 }
 
-fn view(line: &Line) -> Json {
+/// A line, as it is read and as it is told.
+pub(crate) fn view(line: &Line) -> Json {
     Object::new()
         .with("seq", &line.seq)
         .with("ts", &line.ts)

@@ -19,6 +19,10 @@ pub use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+mod stream;
+
+pub use stream::{Block, EventStream};
+
 /// The agent token of an app that has one.
 pub const AGENT_TOKEN: &str = "test-agent-token";
 /// The administrator's token of an app that has one.
@@ -236,6 +240,17 @@ impl TestApp {
         cookie.split(';').next().unwrap_or_default().to_owned()
     }
 
+    /// The services of another process that works on the same file.
+    ///
+    /// # Panics
+    ///
+    /// If the file cannot be joined.
+    pub async fn elsewhere(&self) -> Services {
+        let path = self.folder().join("pm.db");
+        let joined = pilotdeck_storage::join(&path, Durability::default()).await;
+        Services::new(joined.expect("the file can be joined"), self.clock.clone())
+    }
+
     /// The place and the hash of the ledger's last line: while they stay, nothing has changed.
     ///
     /// # Panics
@@ -386,12 +401,7 @@ impl Request {
     ///
     /// If there is none.
     pub async fn send(self) -> Answer {
-        let response = self.0.send().await.expect("the server answers");
-        let status = response.status();
-        let headers = response.headers().clone();
-        let text = response.text().await.expect("the answer has a body");
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, headers, text, body }
+        Answer::of(self.0.send().await.expect("the server answers")).await
     }
 }
 
@@ -409,6 +419,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    async fn of(response: reqwest::Response) -> Self {
+        let status = response.status();
+        let headers = response.headers().clone();
+        let text = response.text().await.expect("the answer has a body");
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Self { status, headers, text, body }
+    }
+
     /// The code of a failure.
     #[must_use]
     pub fn code(&self) -> &str {

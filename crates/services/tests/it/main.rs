@@ -2,10 +2,12 @@
 
 mod actions;
 mod checkpoints;
+mod history;
 mod identity;
 mod ledger;
 mod projects;
 mod proposals;
 mod runs;
+mod stream;
 mod usage;
 mod world;
