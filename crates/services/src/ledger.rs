@@ -1,9 +1,10 @@
 //! The ledger: reading it, and proving that it holds.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use pilotdeck_domain::identity::{Actor, Permission};
-use pilotdeck_domain::ledger::checkpoint::{Checkpoint, PublicKey, SigningKey};
+use pilotdeck_domain::ledger::checkpoint::{Checkpoint, PublicKey, SignedCheckpoint, SigningKey};
 use pilotdeck_domain::ledger::{Head, Line};
 pub use pilotdeck_storage::LedgerFilter;
 use pilotdeck_storage::Tx;
@@ -89,7 +90,7 @@ pub struct Signed {
 }
 
 /// Does what [`verify`] does, and holds every checkpoint against the line that it is about: with them, lines that were
-/// cut off at the end are missed, and a ledger that was written anew is not the one that was signed. Without `keys`,
+/// cut off at the end are noticed, and a ledger that was written anew is not the one that was signed. Without `keys`,
 /// the signatures themselves are not looked at.
 ///
 /// # Errors
@@ -110,40 +111,51 @@ pub async fn verify_signed(
             return Ok(signed);
         }
         for (checkpoint, line) in page {
-            let seq = checkpoint.checkpoint.seq;
-            let broken = |seq, reason: String| Verdict::Broken { seq, reason };
-            let found = if let Some(Err(reason)) = keys.map(|keys| checkpoint.verify(keys)) {
-                Some(broken(seq, format!("of its checkpoint, {reason}")))
-            } else if checkpoint.checkpoint.previous != previous {
-                let missed = checkpoint.checkpoint.previous;
-                Some(broken(missed, "its checkpoint is missing".to_owned()))
-            } else {
-                match line {
-                    Some(hash) if hash == checkpoint.checkpoint.hash => None,
-                    Some(_) => Some(broken(
-                        seq,
-                        format!(
-                            "another hash was signed for it at {}; some line after seq {previous} was altered, and every \
-                         hash since computed anew",
-                            checkpoint.checkpoint.ts
-                        ),
-                    )),
-                    None => Some(broken(
-                        head.seq + 1,
-                        format!(
-                            "it is missing: at {} there were lines up to seq {seq}",
-                            checkpoint.checkpoint.ts
-                        ),
-                    )),
-                }
-            };
-            if let Some(verdict) = found {
-                return Ok(Signed { verdict, ..signed });
+            let line = line.as_deref();
+            if let Err((seq, reason)) = hold(&checkpoint, line, previous, head.seq, keys) {
+                return Ok(Signed { verdict: Verdict::Broken { seq, reason }, ..signed });
             }
-            previous = seq;
+            previous = checkpoint.checkpoint.seq;
             signed.checkpoints += 1;
             signed.last = Some(checkpoint.checkpoint);
         }
+    }
+}
+
+/// Holds a checkpoint against the hash that its line has, the place of the checkpoint before it and of the last line.
+/// Says which place does not hold, and why.
+fn hold(
+    signed: &SignedCheckpoint,
+    line: Option<&str>,
+    before: i64,
+    end: i64,
+    keys: Option<&[PublicKey]>,
+) -> Result<(), (i64, String)> {
+    let Checkpoint { seq, hash, ts, previous, .. } = &signed.checkpoint;
+    if let Some(keys) = keys {
+        signed.verify(keys).map_err(|reason| (*seq, format!("of its checkpoint, {reason}")))?;
+    }
+    match previous.cmp(&before) {
+        Ordering::Equal => {}
+        Ordering::Greater => return Err((*previous, "its checkpoint is missing".to_owned())),
+        Ordering::Less => {
+            let reason = format!(
+                "its checkpoint was signed when the one before it was that of seq {previous}, and here it is that of seq \
+                 {before}; two ledgers were signed with this key"
+            );
+            return Err((*seq, reason));
+        }
+    }
+    match line {
+        Some(found) if found == hash => Ok(()),
+        Some(_) => {
+            let reason = format!(
+                "another hash was signed for it at {ts}; some line after seq {before} was altered, and every hash since \
+                 computed anew"
+            );
+            Err((*seq, reason))
+        }
+        None => Err((end + 1, format!("it is missing: at {ts} there were lines up to seq {seq}"))),
     }
 }
 

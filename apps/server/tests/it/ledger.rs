@@ -33,9 +33,9 @@ async fn an_export() -> (tempfile::TempDir, String) {
     }
     let (_, session) = server.sign_in("admin", "admin").await;
     let request = server.get("/api/ledger/export").header("cookie", session.unwrap());
-    let exported = request.send().await.unwrap().text().await.unwrap();
+    let sent = request.send().await.unwrap().text().await.unwrap();
     let written = ledger(folder.path(), &["export"]);
-    assert_eq!(written.stdout, exported);
+    assert_eq!(written.stdout, sent);
     server.stop().await;
     let written = ledger(folder.path(), &["export", "--output", "export.jsonl"]);
     assert_eq!((written.code, written.stdout.as_str(), written.stderr.as_str()), (Some(0), "", ""));

@@ -106,7 +106,7 @@ pub struct Checkpoint {
     pub hash: String,
     /// The key that it is signed with, as [`PublicKey`] is written.
     pub key: String,
-    /// The place of the checkpoint before it, 0 if there is none: one that is left out is missed.
+    /// The place of the checkpoint before it, 0 if there is none: one that is left out is noticed.
     pub previous: i64,
     /// The place of the line.
     pub seq: i64,

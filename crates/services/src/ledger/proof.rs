@@ -36,7 +36,7 @@ struct Looked {
 ///
 /// # Panics
 ///
-/// Never: reading does not panic.
+/// If reading it panics.
 pub fn prove(
     file: impl Read + Send,
     keys: &[PublicKey],
@@ -70,7 +70,7 @@ pub fn prove(
         }
         // Who still has something to say finds nobody listening, and ends.
         drop(outputs);
-        let fault = reader.join().expect("reading does not panic")?;
+        let fault = reader.join().expect("whoever hands in a reader that panics is told")?;
         Ok(audit.end(fault))
     })
 }

@@ -58,6 +58,11 @@ fn audit(file: &[u8]) -> Result<Proof, Break> {
     audit.end((!rest.is_empty()).then_some("cut off"))
 }
 
+/// How many lines end in `file`.
+fn ends(file: &[u8]) -> usize {
+    file.split(|byte| *byte == b'\n').count() - 1
+}
+
 fn is_checkpoint(line: &str) -> bool {
     line.starts_with(BEFORE_CHECKPOINT)
 }
@@ -87,7 +92,7 @@ proptest! {
     fn a_flipped_byte_is_found_in_its_line(signed in shapes(), at in any::<Index>(), flip in 1..=255_u8) {
         let mut file = an_export(&signed).concat().into_bytes();
         let at = at.index(file.len());
-        let line = file[..at].split(|byte| *byte == b'\n').skip(1).count() as u64 + 1;
+        let line = ends(&file[..at]) as u64 + 1;
 
         file[at] ^= flip;
 
@@ -141,11 +146,12 @@ proptest! {
         let lines = an_export(&signed);
         let file = lines.concat();
         let at = at.index(file.len());
-        let kept = file[..at].matches('\n').count();
+        let cut = &file.as_bytes()[..at];
+        let kept = ends(cut);
 
-        match audit(&file.as_bytes()[..at]) {
+        match audit(cut) {
             Ok(proof) => {
-                prop_assert!(at == 0 || file[..at].ends_with('\n'));
+                prop_assert!(at == 0 || cut.ends_with(b"\n"));
                 let proven = lines[..kept].iter().rposition(|line| is_checkpoint(line));
                 let proven = lines[..proven.unwrap_or(0)].iter().filter(|line| !is_checkpoint(line)).count();
                 prop_assert_eq!(proof.proven(), i64::try_from(proven).unwrap());
@@ -232,8 +238,8 @@ fn a_line_is_written_as_the_text_that_is_hashed() {
     let read: serde_json::Value = serde_json::from_str(&text).unwrap();
     let canonical = serde_json_canonicalizer::to_string(&read["line"]).unwrap();
     assert_eq!(text, format!("{{\"hash\":\"{}\",\"line\":{canonical}}}\n", line.hash));
-    let Item::Line(read) = Item::read(text.trim_end().as_bytes()) else { panic!("{text}") };
-    assert_eq!((read.seq, hex(&read.hash)), (1, line.hash));
+    let Item::Line(tied) = Item::read(text.trim_end().as_bytes()) else { panic!("{text}") };
+    assert_eq!((tied.seq, hex(&tied.hash)), (1, line.hash));
 }
 
 /// The export that the documentation shows.
