@@ -162,6 +162,9 @@ async fn a_reader_that_was_waited_for_while_the_newest_lines_went_by_is_dropped_
     let mut subscription = follow(&world, None).await;
     write(&world, 1).await;
     assert_eq!(places(&mut subscription, 1).await, [3]);
+    world.services.stream.beat().await;
+    let reached_the_end = next(&mut subscription).await;
+    assert!(matches!(reached_the_end, Message::Beat { seq: None }));
 
     subscription.reader_is_slow();
     write(&world, 9_000).await;
