@@ -2,6 +2,7 @@
 
 mod actions;
 mod identity;
+mod intake;
 mod ledger;
 mod projects;
 mod proposals;
