@@ -12,7 +12,7 @@ use pilotdeck_domain::identity::Actor;
 use pilotdeck_domain::ledger::checkpoint::SigningKey;
 use pilotdeck_services::Services;
 use pilotdeck_services::ledger::LedgerFilter;
-use pilotdeck_storage::{Durability, OpenOptions};
+use pilotdeck_storage::{Durability, OpenOptions, Tx};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 pub use reqwest::{Method, StatusCode};
@@ -170,6 +170,18 @@ impl TestApp {
         let again = self.again.clone();
         drop(self);
         again.start().await
+    }
+
+    /// Keeps the app from changing anything until the returned unit of work is dropped. After five seconds it gives up
+    /// waiting for it.
+    ///
+    /// # Panics
+    ///
+    /// If the database cannot be opened once more.
+    pub async fn occupied(&self) -> Tx {
+        let path = self.folder().join("pm.db");
+        let beside = pilotdeck_storage::join(&path, Durability::default()).await;
+        beside.expect("the database is ready").write().await.expect("nobody else writes for long")
     }
 
     /// A GET request.

@@ -4,6 +4,7 @@ mod actions;
 mod checkpoints;
 mod history;
 mod identity;
+mod intake;
 mod ledger;
 mod projects;
 mod proposals;
