@@ -6,12 +6,19 @@ use serde_json::Value;
 
 /// Each crate of the workspace, what it may depend on, and what its tests may use besides.
 ///
-/// Dependencies point down: `server -> api -> services -> storage -> domain`. The applications below `apps` other than
-/// the server are tools of developers, and nothing depends on them.
+/// Dependencies point down: `server -> api -> services -> storage -> domain`. `load` is a client: it knows the server by
+/// its address alone. The applications below `apps` other than the server are tools of developers, and nothing depends on
+/// them.
 const LAYERS: &[Layer] = &[
     Layer {
         name: "pilotdeck-server",
-        may_use: &["pilotdeck-api", "pilotdeck-services", "pilotdeck-storage", "pilotdeck-domain"],
+        may_use: &[
+            "pilotdeck-api",
+            "pilotdeck-services",
+            "pilotdeck-storage",
+            "pilotdeck-domain",
+            "pilotdeck-load",
+        ],
         tests_may_use: &["pilotdeck-testkit"],
     },
     Layer {
@@ -31,8 +38,13 @@ const LAYERS: &[Layer] = &[
         may_use: &["pilotdeck-api", "pilotdeck-services", "pilotdeck-storage", "pilotdeck-domain"],
         tests_may_use: &[],
     },
+    Layer { name: "pilotdeck-load", may_use: &[], tests_may_use: &[] },
     Layer { name: "xtask", may_use: &[], tests_may_use: &[] },
-    Layer { name: "pilotdeck-bench", may_use: &["pilotdeck-storage", "xtask"], tests_may_use: &[] },
+    Layer {
+        name: "pilotdeck-bench",
+        may_use: &["pilotdeck-load", "pilotdeck-storage", "xtask"],
+        tests_may_use: &[],
+    },
 ];
 
 /// Packages that only some crates may name; `*` at the end stands for any ending.

@@ -1,5 +1,6 @@
 //! The program as a process: how it starts, serves, logs, is stopped and is killed.
 
+mod bench;
 mod commands;
 mod disk;
 mod killed;
