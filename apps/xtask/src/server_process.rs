@@ -92,14 +92,28 @@ impl ServerProcess {
         self.child.id()
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there to be told.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let id = self.child.id();
+        programs::run(Command::new("sh").args(["-c", &format!("kill -s {name} {id}")]))
+    }
+
     /// Asks it to stop and waits until it did, so that its database file is complete.
     ///
     /// # Errors
     ///
     /// If it does not stop in time, or fails while it does.
     pub fn stop(mut self) -> Result<()> {
-        let id = self.child.id();
-        programs::run(Command::new("sh").args(["-c", &format!("kill -TERM {id}")]))?;
+        self.signal("TERM")?;
         let told = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait()? {

@@ -2,8 +2,7 @@
 
 mod bench;
 mod commands;
-mod disk;
-mod killed;
+mod faults;
 mod logs;
 mod process;
 mod starting;
