@@ -71,6 +71,8 @@ enum RowName {
     Tokens,
     /// Cold start and idle memory.
     Start,
+    /// Streams of the ledger: what an idle one costs, and how soon all have a line.
+    Streams,
 }
 
 /// What every row needs to know.
@@ -148,6 +150,7 @@ async fn measure(arguments: &Measure) -> Result<ExitCode> {
             RowName::Events => rows::events::measure(&plan).await,
             RowName::Tokens => rows::tokens::measure(&plan).await,
             RowName::Start => rows::start::measure(&plan).await,
+            RowName::Streams => rows::streams::measure(&plan).await,
         };
         report.add(rows.with_context(|| format!("cannot measure {name:?}"))?);
     }

@@ -33,9 +33,12 @@ fn run(cli: Cli) -> Result<()> {
             Some(Command::Serve(args)) => serve::serve(args).await,
             Some(Command::Bench(args)) => bench::bench(&args).await,
             Some(Command::Openapi) => commands::print_openapi(),
-            Some(Command::Ledger { command: LedgerCommand::Verify(args) }) => {
-                commands::verify_ledger(&args).await
-            }
+            Some(Command::Ledger { command }) => match command {
+                LedgerCommand::Verify(args) => commands::ledger::verify(&args).await,
+                LedgerCommand::Checkpoint(args) => commands::ledger::checkpoint(&args).await,
+                LedgerCommand::Export(args) => commands::ledger::export(&args).await,
+                LedgerCommand::Key(args) => commands::ledger::print_key(&args),
+            },
             Some(Command::User { command: UserCommand::SetPassword(args) }) => {
                 commands::set_password(&args).await
             }

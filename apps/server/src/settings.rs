@@ -32,12 +32,15 @@ Environment (an option wins over its variable; an empty variable is not set):
   PM_AGENT_TOKEN        what agents send in X-PM-Agent-Token [none: open on this machine]
   PM_ADMIN_TOKEN        what the administrator sends in X-PM-Token [none: those operations are off]
   PM_SECRET_KEY         what signs session cookies [kept in a file beside the database]
+  PM_LEDGER_KEY         the file with the key that signs checkpoints of the ledger; it is made if it is not there
+                        [the database's name and .ledger-key]
   PM_DB_SYNCHRONOUS     NORMAL: a commit survives the process; FULL: it survives a power failure [NORMAL]
   PM_ALLOWED_HOSTS      further host names that requests may carry, separated by commas
   PM_ALLOWED_ORIGINS    origins whose pages may use the API, separated by commas
   PM_TRUSTED_PROXIES    addresses of proxies in front, separated by commas
   SESSION_COOKIE_SECURE true: the cookie is for HTTPS only [true behind a trusted proxy, else false]
   PM_WORKERS            threads that serve requests [the number of cores, at most 8]
+  PM_MAX_STREAMS        streams of the ledger that one principal may hold at a time [64]
   PM_LOG                what to log, such as info or pilotdeck_services=debug [info]
   PM_LOG_FORMAT         human or json [human]
   PM_DEBUG              a number; not 0: log more [0]
@@ -86,8 +89,15 @@ pub(crate) enum Command {
 /// Commands about the ledger.
 #[derive(Subcommand)]
 pub(crate) enum LedgerCommand {
-    /// Check every line of the ledger against the one before it, and the file for damage; a server may be running
-    Verify(DatabaseArgs),
+    /// Check every line of the ledger against the one before it, its checkpoints, and the file for damage; a server may
+    /// be running. Or check an export, without a database
+    Verify(VerifyArgs),
+    /// Sign where the ledger stands; a server may be running
+    Checkpoint(DatabaseArgs),
+    /// Write the whole ledger with its checkpoints to a file, for `verify --export`; a server may be running
+    Export(ExportArgs),
+    /// Print the public key that proves checkpoints
+    Key(DatabaseArgs),
 }
 
 /// Commands about people.
@@ -163,6 +173,35 @@ impl BenchArgs {
     }
 }
 
+/// The file with the key that signs checkpoints, if it is not the one beside the database.
+pub(crate) fn ledger_key() -> Option<PathBuf> {
+    raw_variable("PM_LEDGER_KEY").map(PathBuf::from)
+}
+
+/// What to verify.
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// Verify this export in place of the database; - is the standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "db", requires = "key")]
+    pub(crate) export: Option<PathBuf>,
+    /// A public key that may have signed checkpoints, or a file with one; of a database, the key of this host unless
+    /// another is named. May be given several times: a key that was replaced goes on to prove what it signed
+    #[arg(long, value_name = "PUBKEY")]
+    pub(crate) key: Vec<String>,
+}
+
+/// Where to write an export.
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// The file to write; it must not be there yet [default: the standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
 /// Whose password.
 #[derive(Args)]
 pub(crate) struct SetPasswordArgs {
@@ -187,6 +226,9 @@ pub(crate) struct Settings {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) workers: usize,
+    pub(crate) max_streams: usize,
+    /// The file with the key that signs checkpoints, if it is not the one beside the database.
+    pub(crate) ledger_key: Option<PathBuf>,
 }
 
 impl Settings {
@@ -232,6 +274,9 @@ impl Settings {
                 Some(workers) => workers,
                 None => std::thread::available_parallelism().map_or(2, usize::from).min(8),
             },
+            max_streams: parsed("PM_MAX_STREAMS", "a number")?
+                .unwrap_or(pilotdeck_api::MAX_STREAMS),
+            ledger_key: ledger_key(),
         })
     }
 }

@@ -85,6 +85,8 @@ error_codes! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
     /// Too many failed sign-ins.
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
+    /// The caller follows the ledger with as many streams as one may.
+    TooManyStreams = "too_many_streams", TOO_MANY_REQUESTS;
     /// Our fault; the details are in the log.
     Internal = "internal", INTERNAL_SERVER_ERROR;
     /// This server cannot do it yet.
@@ -93,6 +95,8 @@ error_codes! {
     DatabaseBusy = "database_busy", SERVICE_UNAVAILABLE;
     /// The database can be read, but not written.
     DatabaseReadOnly = "database_read_only", SERVICE_UNAVAILABLE;
+    /// More is being written than the disk takes; try again.
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE;
     /// The administrator's operations are off: no token is set.
     AdministrationOff = "administration_off", SERVICE_UNAVAILABLE;
     /// The disk is full.
@@ -251,7 +255,12 @@ impl From<Error> for ApiError {
                 ..Self::new(ErrorCode::TooManyAttempts, message)
                     .with_data(Json::of(&json!({ "retryAfterSeconds": retry_after_seconds })))
             },
+            Error::TooManyStreams { .. } => Self {
+                header: Some((RETRY_AFTER, "15".to_owned())),
+                ..Self::new(ErrorCode::TooManyStreams, message)
+            },
             Error::Unavailable(unavailable) => unavailable.into(),
+            Error::Tampered(_) | Error::NoLedgerKey => Self::internal(&message),
             Error::Store(cause) => Self::internal(&cause),
         }
     }
@@ -264,6 +273,7 @@ impl From<pilotdeck_services::Unavailable> for ApiError {
         let code = match unavailable {
             Unavailable::Busy => ErrorCode::DatabaseBusy,
             Unavailable::ReadOnly => ErrorCode::DatabaseReadOnly,
+            Unavailable::Overloaded => ErrorCode::Overloaded,
             Unavailable::Full => ErrorCode::StorageFull,
         };
         Self { header: Some((RETRY_AFTER, "1".to_owned())), ..Self::new(code, message) }

@@ -344,7 +344,7 @@ async fn reorder_projects(services: Data<Services>, caller: Caller, body: Body) 
 }
 
 fn listed(list: &ProjectList) -> Object {
-    data(&Json::list(&list.projects))
+    data(&Json::documents(&list.projects))
         .with("total", &list.projects.len())
         .with("lastUpdated", &list.last_updated)
 }

@@ -249,6 +249,13 @@ kinds! {
             { "type": "string", "maxLength": 0 },
         ] });
 
+    /// Operations of the ledger, separated by commas.
+    OperationNames = json!({
+            "type": "string", "pattern": "^[a-z_]+\\.([a-z_]+|\\*)(,[a-z_]+\\.([a-z_]+|\\*))*$",
+            "examples": ["project.*,event.appended"],
+        }),
+        json!({ "type": "string" });
+
     /// A claim in the query string: 1, true, yes, on, or 0, false, no, off. Anything else is passed over.
     QueryFlag = json!({ "type": "boolean" }), scalar();
 

@@ -333,7 +333,7 @@ mod tests {
                 "projectUpdatedAt": "v2",
             },
         });
-        assert_eq!(Value::Object(event.into_document()), document);
+        assert_eq!(Value::Object(event.document()), document);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod profiles;
 pub mod projects;
 pub mod runs;
+pub mod stream;
 pub mod times;
 pub mod usage;
 mod words;

@@ -137,7 +137,7 @@ impl Actions {
         }
         let mut outcome = ActionsOutcome { results, last_updated: None };
         if outcome.changed() {
-            tx.touch(Collection::Projects, now).await?;
+            tx.touch(Collection::Projects, now);
         }
         outcome.last_updated = tx.last_updated(Collection::Projects).await?;
         if outcome.results.iter().any(|result| matches!(result, ActionOutcome::Done { .. })) {
@@ -253,6 +253,6 @@ async fn append(
         Operation::ActionApplied => SubjectKind::Action,
         _ => SubjectKind::Proposal,
     };
-    tx.record(author, now, crate::events::entry(operation, subject, event, &document));
+    tx.record(author, now, crate::events::entry(operation, subject, event));
     Ok(document)
 }

@@ -87,6 +87,18 @@ pub enum Error {
         /// How long to wait.
         retry_after_seconds: u64,
     },
+    /// One may not follow the ledger with more streams.
+    #[error("you already follow with {most} streams, which is as many as may be; close one")]
+    TooManyStreams {
+        /// How many there may be.
+        most: usize,
+    },
+    /// The ledger is not the one that was signed before.
+    #[error("the ledger was changed behind PilotDeck's back: {0}")]
+    Tampered(String),
+    /// There is nothing to sign checkpoints of the ledger with.
+    #[error("there is no key to sign checkpoints of the ledger with")]
+    NoLedgerKey,
     /// The database cannot do it now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -104,6 +116,9 @@ pub enum Unavailable {
     /// It can only be read.
     #[error("the database is read-only: nothing can be changed until it is writable again")]
     ReadOnly,
+    /// More waits to be written than there is memory for.
+    #[error("more is being written than the disk takes; try again")]
+    Overloaded,
     /// There is no room.
     #[error("the disk is full: nothing can be changed until there is room")]
     Full,

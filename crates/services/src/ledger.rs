@@ -1,18 +1,33 @@
 //! The ledger: reading it, and proving that it holds.
 
+use std::sync::Arc;
+
 use pilotdeck_domain::identity::{Actor, Permission};
+use pilotdeck_domain::ledger::checkpoint::{Checkpoint, PublicKey, SigningKey};
 use pilotdeck_domain::ledger::{Head, Line};
 pub use pilotdeck_storage::LedgerFilter;
 use pilotdeck_storage::Tx;
 
 use crate::{Error, Store};
 
+mod checkpoints;
+mod export;
+mod proof;
+
+pub use checkpoints::EVERY_LINES;
+pub use export::Export;
+pub use proof::prove;
+
 /// Lines read at a time while verifying.
 const PAGE: i64 = 2_000;
 
 /// What can be asked about the ledger.
 #[derive(Clone)]
-pub struct Ledger(Store);
+pub struct Ledger {
+    store: Store,
+    /// What signs checkpoints.
+    pub(crate) key: Option<Arc<SigningKey>>,
+}
 
 /// What a verification found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +45,7 @@ pub enum Verdict {
 
 impl Ledger {
     pub(crate) const fn new(store: Store) -> Self {
-        Self(store)
+        Self { store, key: None }
     }
 
     /// The lines that `filter` lets through, oldest first, and where the chain stands.
@@ -45,7 +60,7 @@ impl Ledger {
         filter: &LedgerFilter,
     ) -> Result<(Vec<Line>, Head), Error> {
         actor.require(Permission::ReadLedger)?;
-        let mut tx = self.0.db.snapshot().await?;
+        let mut tx = self.store.db.snapshot().await?;
         let lines = tx.ledger().list(filter).await?;
         let head = tx.ledger().head().await?;
         Ok((lines, head))
@@ -58,7 +73,81 @@ impl Ledger {
 /// # Errors
 ///
 /// [`Error::Store`] if the database cannot be read.
-pub async fn verify(mut tx: Tx, mut progress: impl FnMut(i64, i64)) -> Result<Verdict, Error> {
+pub async fn verify(mut tx: Tx, progress: impl FnMut(i64, i64)) -> Result<Verdict, Error> {
+    follow(&mut tx, progress).await
+}
+
+/// What the checkpoints in a database say about its ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// Whether the chain holds, and every checkpoint is about a line that is there.
+    pub verdict: Verdict,
+    /// How many checkpoints there are.
+    pub checkpoints: u64,
+    /// The last one.
+    pub last: Option<Checkpoint>,
+}
+
+/// Does what [`verify`] does, and holds every checkpoint against the line that it is about: with them, lines that were
+/// cut off at the end are missed, and a ledger that was written anew is not the one that was signed. Without `keys`,
+/// the signatures themselves are not looked at.
+///
+/// # Errors
+///
+/// [`Error::Store`] if the database cannot be read.
+pub async fn verify_signed(
+    mut tx: Tx,
+    keys: Option<&[PublicKey]>,
+    progress: impl FnMut(i64, i64),
+) -> Result<Signed, Error> {
+    let mut signed =
+        Signed { verdict: follow(&mut tx, progress).await?, checkpoints: 0, last: None };
+    let Verdict::Holds(head) = &signed.verdict else { return Ok(signed) };
+    let mut previous = 0;
+    loop {
+        let page = tx.checkpoints().with_lines(previous, PAGE).await?;
+        if page.is_empty() {
+            return Ok(signed);
+        }
+        for (checkpoint, line) in page {
+            let seq = checkpoint.checkpoint.seq;
+            let broken = |seq, reason: String| Verdict::Broken { seq, reason };
+            let found = if let Some(Err(reason)) = keys.map(|keys| checkpoint.verify(keys)) {
+                Some(broken(seq, format!("of its checkpoint, {reason}")))
+            } else if checkpoint.checkpoint.previous != previous {
+                let missed = checkpoint.checkpoint.previous;
+                Some(broken(missed, "its checkpoint is missing".to_owned()))
+            } else {
+                match line {
+                    Some(hash) if hash == checkpoint.checkpoint.hash => None,
+                    Some(_) => Some(broken(
+                        seq,
+                        format!(
+                            "another hash was signed for it at {}; some line after seq {previous} was altered, and every \
+                         hash since computed anew",
+                            checkpoint.checkpoint.ts
+                        ),
+                    )),
+                    None => Some(broken(
+                        head.seq + 1,
+                        format!(
+                            "it is missing: at {} there were lines up to seq {seq}",
+                            checkpoint.checkpoint.ts
+                        ),
+                    )),
+                }
+            };
+            if let Some(verdict) = found {
+                return Ok(Signed { verdict, ..signed });
+            }
+            previous = seq;
+            signed.checkpoints += 1;
+            signed.last = Some(checkpoint.checkpoint);
+        }
+    }
+}
+
+async fn follow(tx: &mut Tx, mut progress: impl FnMut(i64, i64)) -> Result<Verdict, Error> {
     let last = tx.ledger().head().await?.seq;
     let mut head = Head::default();
     // No line is left of the first one's place, unless someone put it there.

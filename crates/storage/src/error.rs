@@ -24,6 +24,9 @@ pub enum StoreError {
     /// The database cannot be written, though it can be read.
     #[error("the database is read-only")]
     ReadOnly,
+    /// The database was closed: the program is ending.
+    #[error("the database is closed")]
+    Closed,
     /// A stored row is not what PilotDeck writes.
     #[error("a stored row of {table} cannot be read: {reason}")]
     Corrupt {
@@ -53,6 +56,7 @@ impl From<sqlx::Error> for StoreError {
             Some((_, 13)) => Self::Full,
             _ => match error {
                 sqlx::Error::PoolTimedOut => Self::Busy,
+                sqlx::Error::PoolClosed => Self::Closed,
                 other => Self::Engine(other),
             },
         }

@@ -18,4 +18,5 @@ mod profiles;
 mod projects;
 mod proposals;
 mod runs;
+mod stream;
 mod usage;

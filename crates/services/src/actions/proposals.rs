@@ -166,7 +166,7 @@ impl Actions {
         );
         let event = append(&mut tx, &author, now, Operation::ProposalAccepted, &event).await?;
         if changes {
-            tx.touch(Collection::Projects, now).await?;
+            tx.touch(Collection::Projects, now);
         }
         tx.commit().await?;
         Ok(Decision { event, project: Some(project), decided: true })

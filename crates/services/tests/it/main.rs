@@ -1,10 +1,12 @@
 //! What the services promise whatever happens at the same time.
 
 mod actions;
+mod checkpoints;
 mod identity;
 mod ledger;
 mod projects;
 mod proposals;
 mod runs;
+mod stream;
 mod usage;
 mod world;

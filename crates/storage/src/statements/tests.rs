@@ -20,8 +20,9 @@ const EXCUSED: [(&str, &str, &str); 4] = [
     ("insights", "TOKENS", "adds up all records"),
 ];
 
-const ALL: [(&str, &[(&str, &str)]); 10] = [
+const ALL: [(&str, &[(&str, &str)]); 11] = [
     ("capabilities", crate::capabilities::STATEMENTS),
+    ("checkpoints", crate::checkpoints::STATEMENTS),
     ("events", crate::events::STATEMENTS),
     ("identity", crate::identity::STATEMENTS),
     ("insights", crate::insights::STATEMENTS),
@@ -30,6 +31,7 @@ const ALL: [(&str, &[(&str, &str)]); 10] = [
     ("profiles", crate::profiles::STATEMENTS),
     ("projects", crate::projects::STATEMENTS),
     ("runs", crate::runs::STATEMENTS),
+    ("streams", crate::streams::STATEMENTS),
     ("usage", crate::usage::STATEMENTS),
 ];
 
