@@ -147,7 +147,14 @@ async fn open(settings: &Settings) -> Result<(Services, PathBuf)> {
         }
     }
     let path = database.path().to_owned();
-    let key = secret::ledger_key(&secret::ledger_key_path(&path, settings.ledger_key.clone()))?;
+    let key = secret::ledger_key(&secret::ledger_key_path(&path, settings.ledger_key.clone()));
+    let key = match key {
+        Ok(key) => key,
+        Err(error) => {
+            database.close().await;
+            return Err(error);
+        }
+    };
     let services = Services::new(database, clock).with_ledger_key(key);
     services.identity.ensure_somebody().await?;
     Ok((services, path))

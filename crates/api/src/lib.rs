@@ -14,6 +14,7 @@ mod events;
 mod extract;
 mod guard;
 mod handover;
+mod history;
 mod hosts;
 mod identify;
 mod identity;

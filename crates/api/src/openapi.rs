@@ -14,11 +14,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::error::ErrorCode;
 use crate::guard::permission;
 use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
-use crate::schemas::{No, OperationNames, QueryFlag, QueryNumber, QueryPlace, QueryTime};
+use crate::schemas::{No, OperationNames, QueryAt, QueryFlag, QueryNumber, QueryPlace, QueryTime};
 use crate::sessions::COOKIE;
 use crate::{
-    actions, capabilities, events, identity, insights, ledger, operations, profiles, projects,
-    proposals, runs, stream, usage,
+    actions, capabilities, events, history, identity, insights, ledger, operations, profiles,
+    projects, proposals, runs, stream, usage,
 };
 use pilotdeck_domain::identity::Permission;
 
@@ -33,6 +33,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .configure(events::routes)
         .configure(actions::routes)
         .configure(proposals::routes)
+        .configure(history::routes)
         .configure(profiles::routes)
         .configure(capabilities::routes)
         .configure(usage::routes)
@@ -90,7 +91,7 @@ pub(crate) struct FieldFailure {
             text.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    components(schemas(Failure, OperationNames, QueryFlag, QueryNumber, QueryPlace, QueryTime)),
+    components(schemas(Failure, OperationNames, QueryAt, QueryFlag, QueryNumber, QueryPlace, QueryTime)),
     tags(
         (name = "operations", description = "Health, meta and this document"),
         (name = "auth", description = "Signing in and out"),

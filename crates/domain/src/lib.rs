@@ -14,6 +14,7 @@ mod derived;
 mod draft;
 pub mod error;
 pub mod events;
+pub mod history;
 pub mod identity;
 pub mod ids;
 pub mod ledger;

@@ -11,6 +11,7 @@ pub mod actions;
 pub mod capabilities;
 mod error;
 pub mod events;
+pub mod history;
 pub mod identity;
 pub mod insights;
 mod intake;
@@ -39,6 +40,8 @@ pub struct Services {
     pub events: events::Events,
     /// Semantic actions and proposals.
     pub actions: actions::Actions,
+    /// The past of projects.
+    pub history: history::History,
     /// Agent profiles.
     pub profiles: profiles::Profiles,
     /// Capabilities.
@@ -81,6 +84,7 @@ impl Services {
             runs: runs::Runs::new(store.clone()),
             events: events::Events::new(store.clone()),
             actions: actions::Actions::new(store.clone()),
+            history: history::History::new(store.clone()),
             profiles: profiles::Profiles::new(store.clone()),
             capabilities: capabilities::Capabilities::new(store.clone()),
             usage: usage::Usage::new(store.clone()),

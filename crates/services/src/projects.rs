@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use pilotdeck_domain::InvalidInput;
+use pilotdeck_domain::history::Given;
 use pilotdeck_domain::identity::{Actor, Author, Permission};
 use pilotdeck_domain::ids::ProjectId;
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
@@ -236,9 +237,39 @@ pub(crate) async fn apply(
     let before = stored.fields()?;
     check_version(op.expected_version.as_deref(), &before, &stored)?;
     let project = Project::merged(&before, op.patch, now)?;
-    tx.projects().save(&project, &seen(&before)).await?;
-    let change = Change::between(&before, project.document());
-    tx.record(author, now, entry(Operation::ProjectUpdated, &op.id, change));
+    save(tx, author, now, &before, &project).await
+}
+
+/// Gives the fields of a change the values that they had before it, and records that; none if they have them already.
+/// The caller touches the collection and commits.
+pub(crate) async fn restore(
+    tx: &mut Tx,
+    author: &Author,
+    now: DateTime<Utc>,
+    before: &Map<String, Value>,
+    given: &Given,
+) -> Result<Option<Document>, Error> {
+    // They were stored once: nothing is judged again.
+    let project = Project::merged(&given.restored(before), Map::new(), now)?;
+    let mut unchanged = project.document().clone();
+    unchanged.insert("updatedAt".to_owned(), version(before).into());
+    if unchanged == *before {
+        return Ok(None);
+    }
+    save(tx, author, now, before, &project).await.map(Some)
+}
+
+/// Saves a changed project and records what changed.
+async fn save(
+    tx: &mut Tx,
+    author: &Author,
+    now: DateTime<Utc>,
+    before: &Map<String, Value>,
+    project: &Project,
+) -> Result<Document, Error> {
+    tx.projects().save(project, &seen(before)).await?;
+    let change = Change::between(before, project.document());
+    tx.record(author, now, entry(Operation::ProjectUpdated, project.id().as_str(), change));
     Ok(project.document().into())
 }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod commands;
 mod faults;
+mod ledger;
 mod logs;
 mod process;
 mod starting;

@@ -8,6 +8,7 @@ mod edge;
 mod events;
 mod fields;
 mod guard;
+mod history;
 mod identity;
 mod input;
 mod insights;

@@ -33,6 +33,10 @@ struct Looked {
 /// # Errors
 ///
 /// If the file cannot be read.
+///
+/// # Panics
+///
+/// Never: reading does not panic.
 pub fn prove(
     file: impl Read + Send,
     keys: &[PublicKey],

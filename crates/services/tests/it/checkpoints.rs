@@ -55,12 +55,9 @@ async fn a_checkpoint_is_due_at_every_ten_thousandth_line_and_every_day() {
 
     write(&world, 9_998).await;
     assert_eq!(ledger.checkpoint_if_due().await.unwrap(), 0, "one line is lacking");
-    write(&world, 1).await;
-    assert_eq!(ledger.checkpoint_if_due().await.unwrap(), 1);
-    // Nobody looked in between: the places are the same.
+    // Nobody looks in between: the places are the same.
     write(&world, 10_000).await;
-    write(&world, 10_000).await;
-    write(&world, 5).await;
+    write(&world, 6).await;
     assert_eq!(ledger.checkpoint_if_due().await.unwrap(), 2);
 
     world.clock.turn(Duration::days(1) - Duration::microseconds(1));
@@ -70,14 +67,14 @@ async fn a_checkpoint_is_due_at_every_ten_thousandth_line_and_every_day() {
     world.clock.turn(Duration::days(3));
     assert_eq!(ledger.checkpoint_if_due().await.unwrap(), 0, "no line was added");
 
-    assert_eq!(signed_places(&world).await, [1, 10_000, 20_000, 30_000, 30_005]);
+    assert_eq!(signed_places(&world).await, [1, 10_000, 20_000, 20_005]);
     let keys = [key().public()];
     let verified = verified(&world, Some(&keys)).await;
-    assert!(matches!(verified.verdict, Verdict::Holds(head) if head.seq == 30_005));
-    assert_eq!((verified.checkpoints, verified.last.unwrap().seq), (5, 30_005));
+    assert!(matches!(verified.verdict, Verdict::Holds(head) if head.seq == 20_005));
+    assert_eq!((verified.checkpoints, verified.last.unwrap().seq), (4, 20_005));
     let file = exported(&services(&world)).await;
     let proof = prove(file.as_bytes(), &keys, |_| {}).unwrap().unwrap();
-    assert_eq!((proof.seq, proof.proven(), proof.checkpoints), (30_005, 30_005, 5));
+    assert_eq!((proof.seq, proof.proven(), proof.checkpoints), (20_005, 20_005, 4));
     assert_eq!(EVERY_LINES, 10_000);
 }
 
@@ -245,7 +242,7 @@ async fn a_long_export_is_proven_in_pieces_and_its_first_wrong_line_is_named() {
 
     let proof = prove(bytes.as_slice(), &keys, |bytes| heard.push(bytes)).unwrap().unwrap();
     let at = bytes.len() / 2;
-    let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+    let line = bytes[..at].split(|byte| *byte == b'\n').skip(1).count() as u64 + 1;
     bytes[at] ^= 1;
     let found = prove(bytes.as_slice(), &keys, |_| {}).unwrap().unwrap_err();
 

@@ -2,6 +2,7 @@
 
 mod actions;
 mod checkpoints;
+mod history;
 mod identity;
 mod ledger;
 mod projects;

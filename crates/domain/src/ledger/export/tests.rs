@@ -87,7 +87,7 @@ proptest! {
     fn a_flipped_byte_is_found_in_its_line(signed in shapes(), at in any::<Index>(), flip in 1..=255_u8) {
         let mut file = an_export(&signed).concat().into_bytes();
         let at = at.index(file.len());
-        let line = file[..at].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+        let line = file[..at].split(|byte| *byte == b'\n').skip(1).count() as u64 + 1;
 
         file[at] ^= flip;
 
@@ -232,8 +232,8 @@ fn a_line_is_written_as_the_text_that_is_hashed() {
     let read: serde_json::Value = serde_json::from_str(&text).unwrap();
     let canonical = serde_json_canonicalizer::to_string(&read["line"]).unwrap();
     assert_eq!(text, format!("{{\"hash\":\"{}\",\"line\":{canonical}}}\n", line.hash));
-    let Item::Line(link) = Item::read(text.trim_end().as_bytes()) else { panic!("{text}") };
-    assert_eq!((link.seq, hex(&link.hash)), (1, line.hash));
+    let Item::Line(read) = Item::read(text.trim_end().as_bytes()) else { panic!("{text}") };
+    assert_eq!((read.seq, hex(&read.hash)), (1, line.hash));
 }
 
 /// The export that the documentation shows.
