@@ -62,6 +62,9 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     Ok(())
 }
 
+/// SIGXFSZ, by the number that it has on Linux, macOS and the BSDs.
+const FILE_SIZE_EXCEEDED: i32 = 25;
+
 /// The signals that end the process: the first asks it to stop in order, one more to stop at once.
 struct Signals {
     terminate: Signal,
@@ -71,6 +74,9 @@ struct Signals {
 
 impl Signals {
     fn listen() -> Result<Self> {
+        // Beyond a limit on the size of files, writing is to fail as on a full disk, and not to end the process. Being
+        // listened to is enough for that.
+        drop(signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED))?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

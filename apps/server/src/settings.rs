@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
+use pilotdeck_load::WorkKind;
 use pilotdeck_storage::Durability;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -45,6 +46,12 @@ Environment (an option wins over its variable; an empty variable is not set):
   PM_DEBUG              a number; not 0: log more [0]
   TZ                    whose local time the database of an older PilotDeck holds, when it is taken over";
 
+/// What the help of `bench` says after the options.
+const BENCH: &str = "\
+It makes a few projects, works on them alone, and deletes them at the end. Events and usage records stay, for they are
+never deleted: they are those of the agent `pilotdeck-bench`. Use a server whose database may be thrown away.
+Ctrl-C ends it early and prints what was measured so far. It fails if no request succeeded.";
+
 /// The command line.
 #[derive(Parser)]
 #[command(name = "pilotdeck", version, about = "The ledger and control console for projects that agents work on", after_help = ENVIRONMENT)]
@@ -62,6 +69,9 @@ pub(crate) enum Command {
     /// Serve the database (what happens without a command, too)
     #[command(after_help = ENVIRONMENT)]
     Serve(ServeArgs),
+    /// Put a load on a running server, and print how many requests a second it answers and how long they take
+    #[command(after_help = BENCH)]
+    Bench(BenchArgs),
     /// Print the OpenAPI document
     Openapi,
     /// Work with the ledger
@@ -125,6 +135,41 @@ impl DatabaseArgs {
             .clone()
             .or_else(|| raw_variable("PM_DB_FILE").map(PathBuf::from))
             .unwrap_or_else(|| DEFAULT_DB.into())
+    }
+}
+
+/// What to ask of which server.
+#[derive(Args)]
+pub(crate) struct BenchArgs {
+    /// The address of the server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8689")]
+    pub(crate) url: String,
+    /// events: append one event per request; projects: read one project per request; mixed: 60 % events, 30 % reads of
+    /// projects and events, 5 % changes of projects, 5 % usage records
+    #[arg(long, value_name = "KIND", default_value = "events", value_parser = WorkKind::from_str)]
+    pub(crate) work: WorkKind,
+    /// Connections that ask at the same time
+    #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) connections: u16,
+    /// How long, in seconds
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) seconds: u32,
+    /// Requests that are due in a second, whether the server keeps up or not; an answer's time counts from when its
+    /// request was due [default: each connection asks again when it was answered]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: Option<u32>,
+    /// The environment variable that holds the token for agents, if the server wants one
+    #[arg(long, value_name = "NAME", default_value = "PM_AGENT_TOKEN")]
+    agent_token_env: String,
+    /// Print a JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl BenchArgs {
+    /// The token that agents send.
+    pub(crate) fn agent_token(&self) -> Result<Option<SecretString>> {
+        secret(&self.agent_token_env)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use hyper::StatusCode;
+use pilotdeck_load::{Events, Request, Work as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -74,12 +74,16 @@ async fn fan_out(plan: &Plan, subscribers: usize, rounds: usize) -> Result<Row> 
         readers.spawn(stream.tell(told.clone()));
     }
     let mut writer = Connection::open(server.base_url()).await?;
-    let body = subject::event(&project_id, "run-bench").into();
+    let events = Events::of(&[project_id], 3);
+    let (mut body, mut answer) = (Vec::new(), Vec::new());
     let mut took = Vec::with_capacity(rounds);
     for _ in 0..rounds {
-        let path = "/api/agent/events";
-        let status = writer.exchange(&hyper::Method::POST, path, &body, None).await?;
-        ensure!(status == StatusCode::CREATED, "POST {path} answered {status}");
+        body.clear();
+        let ask = events.next(&mut body);
+        let (method, path) = (ask.method, &*ask.path);
+        let request = Request { method, path, headers: &[], body: &body };
+        let status = writer.exchange(request, &mut answer).await?;
+        ensure!(status == ask.expected, "POST {path} answered {status}");
         let committed = Instant::now();
         let mut last = committed;
         for _ in 0..subscribers {
