@@ -79,9 +79,10 @@ CREATE TABLE usage_groups (
 );
 CREATE INDEX usage_groups_by_name ON usage_groups (project_id, agent_id, workspace, source, model);
 
--- What the records of one group and day add up to. Tokens are added up in two halves, for the sum of many 64-bit counts
--- does not fit into one. Costs are added up as whole units and ten digits after the point, which is exact in any order;
--- costs of a billion and more, which no call has, as they are.
+-- What the records of one group and day add up to, in whole numbers alone: their sums are exact in any order, and what
+-- was added can be taken back. Tokens are added up in two halves, for the sum of many 64-bit counts does not fit into
+-- one; costs as the halves of their whole units, of which one record has no more than 64 bits hold, and as ten digits
+-- after the point, which a double has none of from 2^53 on.
 CREATE TABLE usage_sums (
     group_id        INTEGER NOT NULL,
     day             TEXT NOT NULL,
@@ -92,9 +93,9 @@ CREATE TABLE usage_sums (
     completion_low  INTEGER NOT NULL,
     total_high      INTEGER NOT NULL,
     total_low       INTEGER NOT NULL,
-    cost_whole      INTEGER NOT NULL,
+    cost_high       INTEGER NOT NULL,
+    cost_low        INTEGER NOT NULL,
     cost_rest       INTEGER NOT NULL,
-    cost_beyond     REAL NOT NULL,
     newest          TEXT NOT NULL,
     PRIMARY KEY (group_id, day)
 ) WITHOUT ROWID;
@@ -130,13 +131,13 @@ BEGIN
                           AND workspace IS NEW.workspace AND source IS NEW.source AND model IS NEW.model);
     INSERT INTO usage_sums
           (group_id, day, records, prompt_high, prompt_low, completion_high, completion_low, total_high, total_low,
-           cost_whole, cost_rest, cost_beyond, newest)
+           cost_high, cost_low, cost_rest, newest)
     SELECT id, substr(NEW.ts, 1, 10), 1, NEW.prompt_tokens >> 32, NEW.prompt_tokens & 0xffffffff,
            NEW.completion_tokens >> 32, NEW.completion_tokens & 0xffffffff,
            NEW.total_tokens >> 32, NEW.total_tokens & 0xffffffff,
-           iif(NEW.cost < 1e9, CAST(NEW.cost AS INTEGER), 0),
-           iif(NEW.cost < 1e9, CAST(round((NEW.cost - CAST(NEW.cost AS INTEGER)) * 1e10) AS INTEGER), 0),
-           iif(NEW.cost < 1e9, 0.0, NEW.cost), NEW.ts
+           CAST(NEW.cost AS INTEGER) >> 32, CAST(NEW.cost AS INTEGER) & 0xffffffff,
+           iif(NEW.cost < 9007199254740992.0,
+               CAST(round((NEW.cost - CAST(NEW.cost AS INTEGER)) * 1e10) AS INTEGER), 0), NEW.ts
       FROM usage_groups
      WHERE project_id IS NEW.project_id AND agent_id IS NEW.agent_id AND workspace IS NEW.workspace
        AND source IS NEW.source AND model IS NEW.model
@@ -146,11 +147,11 @@ BEGIN
            completion_high = completion_high + excluded.completion_high,
            completion_low = completion_low + excluded.completion_low,
            total_high = total_high + excluded.total_high, total_low = total_low + excluded.total_low,
-           cost_whole = cost_whole + excluded.cost_whole, cost_rest = cost_rest + excluded.cost_rest,
-           cost_beyond = cost_beyond + excluded.cost_beyond, newest = max(newest, excluded.newest);
+           cost_high = cost_high + excluded.cost_high, cost_low = cost_low + excluded.cost_low,
+           cost_rest = cost_rest + excluded.cost_rest, newest = max(newest, excluded.newest);
 END;
 
--- What was the newest record, or cost beyond measure, is looked up among those that are left.
+-- Where it was the newest record, the newest of those that are left is looked up.
 CREATE TRIGGER usage_is_taken_back INSTEAD OF INSERT ON usage_changes WHEN NEW.sign = -1
 BEGIN
     UPDATE usage_sums
@@ -161,16 +162,10 @@ BEGIN
            completion_low = completion_low - (NEW.completion_tokens & 0xffffffff),
            total_high = total_high - (NEW.total_tokens >> 32),
            total_low = total_low - (NEW.total_tokens & 0xffffffff),
-           cost_whole = cost_whole - iif(NEW.cost < 1e9, CAST(NEW.cost AS INTEGER), 0),
-           cost_rest = cost_rest
-               - iif(NEW.cost < 1e9, CAST(round((NEW.cost - CAST(NEW.cost AS INTEGER)) * 1e10) AS INTEGER), 0),
-           cost_beyond = CASE WHEN NEW.cost < 1e9 THEN cost_beyond ELSE (
-               SELECT total(u.cost) FROM token_usage_records u
-                WHERE u.project_id IS NEW.project_id AND u.agent_id IS NEW.agent_id AND u.workspace IS NEW.workspace
-                  AND u.source IS NEW.source AND u.model IS NEW.model
-                  AND u.ts >= substr(NEW.ts, 1, 10) AND u.ts < substr(NEW.ts, 1, 10) || char(1114111)
-                  AND substr(u.ts, 1, 10) = substr(NEW.ts, 1, 10) AND u.cost >= 1e9 AND u.id <> NEW.id
-                  AND NOT EXISTS (SELECT 1 FROM usage_totals t WHERE t.record_id = u.id AND NOT t.is_counted)) END,
+           cost_high = cost_high - (CAST(NEW.cost AS INTEGER) >> 32),
+           cost_low = cost_low - (CAST(NEW.cost AS INTEGER) & 0xffffffff),
+           cost_rest = cost_rest - iif(NEW.cost < 9007199254740992.0,
+               CAST(round((NEW.cost - CAST(NEW.cost AS INTEGER)) * 1e10) AS INTEGER), 0),
            newest = CASE WHEN newest > NEW.ts THEN newest ELSE coalesce((
                SELECT u.ts FROM token_usage_records u
                 WHERE u.project_id IS NEW.project_id AND u.agent_id IS NEW.agent_id AND u.workspace IS NEW.workspace

@@ -14,11 +14,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::error::ErrorCode;
 use crate::guard::permission;
 use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
-use crate::schemas::{No, QueryFlag, QueryNumber, QueryPlace, QueryTime};
+use crate::schemas::{No, OperationNames, QueryAt, QueryFlag, QueryNumber, QueryPlace, QueryTime};
 use crate::sessions::COOKIE;
 use crate::{
-    actions, capabilities, events, identity, insights, ledger, operations, profiles, projects,
-    proposals, runs, usage,
+    actions, capabilities, events, history, identity, insights, ledger, operations, profiles,
+    projects, proposals, runs, stream, usage,
 };
 use pilotdeck_domain::identity::Permission;
 
@@ -33,10 +33,12 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .configure(events::routes)
         .configure(actions::routes)
         .configure(proposals::routes)
+        .configure(history::routes)
         .configure(profiles::routes)
         .configure(capabilities::routes)
         .configure(usage::routes)
-        .configure(ledger::routes);
+        .configure(ledger::routes)
+        .configure(stream::routes);
 }
 
 /// What a failed request is answered with.
@@ -89,7 +91,7 @@ pub(crate) struct FieldFailure {
             text.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    components(schemas(Failure, QueryFlag, QueryNumber, QueryPlace, QueryTime)),
+    components(schemas(Failure, OperationNames, QueryAt, QueryFlag, QueryNumber, QueryPlace, QueryTime)),
     tags(
         (name = "operations", description = "Health, meta and this document"),
         (name = "auth", description = "Signing in and out"),

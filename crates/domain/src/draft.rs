@@ -204,11 +204,6 @@ pub(crate) fn stored_id(stored: &Map<String, Value>) -> String {
     stored.get("id").filter(|id| !id.is_null()).map(coerce::any_text).unwrap_or_default()
 }
 
-/// A text, or null.
-pub(crate) fn nullable(text: Option<&str>) -> Value {
-    text.map_or(Value::Null, Value::from)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

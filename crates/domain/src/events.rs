@@ -1,11 +1,12 @@
 //! Events: what happened. They are only ever appended.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
     InputCode, InvalidInput, coerce, derived,
-    draft::{Draft, check_length, nullable},
+    draft::{Draft, check_length},
     ids::EventId,
     times::WireTime,
 };
@@ -13,7 +14,7 @@ use crate::{
 /// How the ids of events end that record what a person decided about a proposal.
 pub(crate) const DECISION: &str = ".decision";
 
-/// An event in its normal form.
+/// An event in its normal form. It is printed when it is made, and its text kept in step with it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     id: EventId,
@@ -25,7 +26,25 @@ pub struct Event {
     agent_id: Option<String>,
     title: Option<String>,
     message: Option<String>,
-    document: Map<String, Value>,
+    text: String,
+}
+
+/// The read form of an event. What is settled late (the time, project and run) comes before what clients write freely.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    id: &'a EventId,
+    ts: &'a WireTime,
+    r#type: &'a str,
+    level: &'a str,
+    project_id: Option<&'a str>,
+    run_id: Option<&'a str>,
+    agent_id: Option<&'a str>,
+    title: Option<&'a str>,
+    message: Option<&'a str>,
+    data: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
 }
 
 /// What an event that the server itself writes consists of.
@@ -77,9 +96,9 @@ impl Event {
             agent_id,
             title,
             message,
-            document: Map::new(),
+            text: String::new(),
         };
-        event.write(data, key.as_deref());
+        event.print(&data, key.as_deref());
         Ok(event)
     }
 
@@ -96,45 +115,55 @@ impl Event {
             agent_id: owned(record.agent_id),
             title: Some(record.title.to_owned()),
             message: owned(record.message),
-            document: Map::new(),
+            text: String::new(),
         };
-        event.write(record.data, record.idempotency_key);
+        event.print(&record.data, record.idempotency_key);
         event
     }
 
-    fn write(&mut self, data: Value, idempotency_key: Option<&str>) {
-        let mut put = |field: &str, value: Value| self.document.insert(field.to_owned(), value);
-        put("id", json!(self.id));
-        put("ts", json!(self.ts));
-        put("type", json!(self.kind));
-        put("level", json!(self.level));
-        put("projectId", nullable(self.project_id.as_deref()));
-        put("runId", nullable(self.run_id.as_deref()));
-        put("agentId", nullable(self.agent_id.as_deref()));
-        put("title", nullable(self.title.as_deref()));
-        put("message", nullable(self.message.as_deref()));
-        put("data", data);
-        if let Some(key) = idempotency_key {
-            put("idempotencyKey", json!(key));
-        }
+    fn print(&mut self, data: &Value, idempotency_key: Option<&str>) {
+        let document = Document {
+            id: &self.id,
+            ts: &self.ts,
+            r#type: &self.kind,
+            level: &self.level,
+            project_id: self.project_id.as_deref(),
+            run_id: self.run_id.as_deref(),
+            agent_id: self.agent_id.as_deref(),
+            title: self.title.as_deref(),
+            message: self.message.as_deref(),
+            data,
+            idempotency_key,
+        };
+        self.text = serde_json::to_string(&document).expect("JSON values print");
     }
 
-    /// The same event on the timeline of `project_id`, unless it names a project itself.
-    #[must_use]
-    pub fn with_project(mut self, project_id: &str) -> Self {
+    /// Puts `value` between `before` and `after`. Neither is part of a text: there, quotes are escaped. So the first
+    /// one is the member that is meant.
+    fn reprint(&mut self, before: &str, after: &str, value: &str) {
+        let from = self.text.find(before).expect("every event has this member") + before.len();
+        let length = self.text[from..].find(after).expect("and the next one");
+        self.text.replace_range(from..from + length, value);
+    }
+
+    /// Puts the event on the timeline of `project_id`, unless it names a project itself.
+    pub fn put_in_project(&mut self, project_id: &str) {
         if self.project_id.as_deref().is_none_or(str::is_empty) {
             self.project_id = Some(project_id.to_owned());
-            self.document.insert("projectId".to_owned(), json!(project_id));
+            self.reprint(",\"projectId\":", ",\"runId\":", &json!(project_id).to_string());
         }
-        self
     }
 
-    /// The same event in the run `run_id`, which it named by its session.
-    #[must_use]
-    pub fn with_run(mut self, run_id: &str) -> Self {
+    /// Puts the event in the run `run_id`, which it named by its session.
+    pub fn put_in_run(&mut self, run_id: &str) {
         self.run_id = Some(run_id.to_owned());
-        self.document.insert("runId".to_owned(), json!(run_id));
-        self
+        self.reprint(",\"runId\":", ",\"agentId\":", &json!(run_id).to_string());
+    }
+
+    /// Says that the event is written at `ts`.
+    pub fn stamp(&mut self, ts: &WireTime) {
+        self.ts = ts.clone();
+        self.reprint(",\"ts\":\"", "\",\"type\":", ts.as_str());
     }
 
     /// The identifier.
@@ -191,16 +220,26 @@ impl Event {
         self.message.as_deref()
     }
 
-    /// Its read form, which is also what is stored.
+    /// Its read form as JSON, which is also what is stored.
     #[must_use]
-    pub fn document(&self) -> &Map<String, Value> {
-        &self.document
+    pub fn as_json(&self) -> &str {
+        &self.text
     }
 
-    /// Its read form.
+    /// Its read form as JSON.
     #[must_use]
-    pub fn into_document(self) -> Map<String, Value> {
-        self.document
+    pub fn into_json(self) -> String {
+        self.text
+    }
+
+    /// The fields of its read form.
+    ///
+    /// # Panics
+    ///
+    /// Never: it was printed from fields.
+    #[must_use]
+    pub fn document(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.text).expect("what was printed can be read")
     }
 }
 
@@ -299,7 +338,7 @@ mod tests {
             "runId": null, "agentId": null, "title": null, "message": null, "data": null,
         });
         assert!(event.id().as_str().starts_with("evt-"));
-        assert_eq!(Value::Object(event.into_document()), document);
+        assert_eq!(Value::Object(event.document()), document);
     }
 
     #[test]
@@ -402,15 +441,17 @@ mod tests {
 
     #[test]
     fn an_event_takes_the_project_of_its_run_and_the_run_of_its_session() {
-        let event =
-            created(json!({ "runId": "ses_1" })).unwrap().with_run("run-1").with_project("p");
+        let mut event = created(json!({ "runId": "ses_1" })).unwrap();
+        event.put_in_run("run-1");
+        event.put_in_project("p");
         assert_eq!((event.run_id(), event.project_id()), (Some("run-1"), Some("p")));
         assert_eq!(
             (&event.document()["runId"], &event.document()["projectId"]),
             (&json!("run-1"), &json!("p"))
         );
 
-        let event = created(json!({ "projectId": "q" })).unwrap().with_project("p");
+        let mut event = created(json!({ "projectId": "q" })).unwrap();
+        event.put_in_project("p");
         assert_eq!((event.project_id(), &event.document()["projectId"]), (Some("q"), &json!("q")));
     }
 
@@ -418,7 +459,26 @@ mod tests {
         #[test]
         fn normalizing_twice_changes_nothing(body in arbitrary::object(KNOWN)) {
             if let Ok(event) = Event::create(body, now()) {
-                prop_assert_eq!(Event::create(event.document().clone(), now()).unwrap(), event);
+                prop_assert_eq!(Event::create(event.document(), now()).unwrap(), event);
+            }
+        }
+
+        #[test]
+        fn what_is_settled_late_is_printed_as_if_it_had_been_known(
+            body in arbitrary::object(KNOWN), run in "\\PC{1,20}", project in "\\PC{1,20}",
+        ) {
+            let ts = WireTime::stored("2026-12-31T23:59:59.000001Z");
+            if let Ok(mut event) = Event::create(body, now()) {
+                let mut expected = event.document();
+                expected.insert("ts".to_owned(), json!(ts));
+                expected.insert("runId".to_owned(), json!(run));
+                if event.project_id().is_none_or(str::is_empty) {
+                    expected.insert("projectId".to_owned(), json!(project));
+                }
+                event.put_in_run(&run);
+                event.put_in_project(&project);
+                event.stamp(&ts);
+                prop_assert_eq!(event.as_json(), serde_json::to_string(&expected).unwrap());
             }
         }
     }

@@ -10,11 +10,17 @@ use sha2::{Digest as _, Sha256};
 use crate::identity::Author;
 use crate::times::WireTime;
 
+pub mod checkpoint;
+pub mod export;
+
 /// The hash before the first line.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// The largest integer that every reader of JSON keeps exactly (RFC 8785 prints numbers as IEEE 754 doubles).
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// Where a change names the places of its texts that were integers.
+const INTEGERS: &str = "integers";
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
@@ -196,13 +202,13 @@ impl Change {
     /// A thing came into being with this document.
     #[must_use]
     pub fn created(document: &Map<String, Value>) -> Self {
-        Self::of(&json!({ "after": document }))
+        Self::states(&json!({ "after": document }))
     }
 
     /// A thing with this document is gone.
     #[must_use]
     pub fn deleted(document: &Map<String, Value>) -> Self {
-        Self::of(&json!({ "before": document }))
+        Self::states(&json!({ "before": document }))
     }
 
     /// The top-level fields in which two states differ. A field that one state lacks is absent there.
@@ -216,7 +222,17 @@ impl Change {
                     .map(|(key, value)| (key.clone(), value.clone()))
                     .collect()
             };
-        Self::of(&json!({ "before": differing(before, after), "after": differing(after, before) }))
+        let (before, after) = (differing(before, after), differing(after, before));
+        Self::states(&json!({ "before": before, "after": after }))
+    }
+
+    /// Documents, or parts of them. What is an integer that not every reader keeps exactly becomes a text, and the
+    /// places of such texts are named in `integers`, so that the documents can be had back.
+    fn states(states: &Value) -> Self {
+        let mut integers = Vec::new();
+        find_integers(states, &mut String::new(), &mut integers);
+        let change = Self::of(states);
+        if integers.is_empty() { change } else { change.with(INTEGERS, &json!(integers)) }
     }
 
     /// The digest of a row that never changes: SHA-256 over the stored document.
@@ -249,6 +265,17 @@ impl Change {
                 *value = json!({ "digest": digest(&value.to_string()) });
             }
         }
+        if let Some(Value::Array(places)) = self.0.get_mut(INTEGERS) {
+            let field = escaped(field);
+            places.retain(|place| {
+                let place = place.as_str().unwrap_or_default();
+                !["before", "after"].iter().any(|state| {
+                    place
+                        .strip_prefix(&format!("/{state}/{field}"))
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                })
+            });
+        }
         self
     }
 
@@ -256,6 +283,17 @@ impl Change {
     #[must_use]
     pub const fn value(&self) -> &Value {
         &self.0
+    }
+
+    /// The facts as canonical JSON.
+    fn canonical(&self) -> String {
+        match self.0.as_object() {
+            // A digest, mostly: nothing to put in order, and texts have one form.
+            Some(facts) if facts.len() == 1 && facts.values().all(Value::is_string) => {
+                self.0.to_string()
+            }
+            _ => canonical(&self.0),
+        }
     }
 }
 
@@ -276,6 +314,46 @@ fn portable(value: &Value) -> Value {
             .into(),
         other => other.clone(),
     }
+}
+
+/// The places, as JSON pointers, of the integers that [`portable`] makes texts of.
+fn find_integers(value: &Value, place: &mut String, found: &mut Vec<String>) {
+    let length = place.len();
+    let mut step = |key: &str, item: &Value| {
+        place.push('/');
+        place.push_str(key);
+        find_integers(item, place, found);
+        place.truncate(length);
+    };
+    match value {
+        Value::Number(number) if !is_portable(number) => found.push(place.clone()),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| step(&index.to_string(), item));
+        }
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, item)| step(&escaped(key), item));
+        }
+        _ => {}
+    }
+}
+
+/// A key as a part of a JSON pointer (RFC 6901).
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// The facts of a stored change, with the integers that were made texts as integers again.
+pub(crate) fn exact(change: &str) -> Result<Map<String, Value>, serde_json::Error> {
+    let mut change: Value = serde_json::from_str(change)?;
+    let places = change.as_object_mut().and_then(|facts| facts.shift_remove(INTEGERS));
+    for place in places.as_ref().and_then(Value::as_array).into_iter().flatten() {
+        if let Some(value) = place.as_str().and_then(|place| change.pointer_mut(place))
+            && let Some(number) = value.as_str().and_then(|text| text.parse::<Number>().ok())
+        {
+            *value = Value::Number(number);
+        }
+    }
+    serde_json::from_value(change)
 }
 
 fn is_portable(number: &Number) -> bool {
@@ -332,24 +410,6 @@ pub struct Line {
     pub hash: String,
 }
 
-/// The fields that are hashed, in the order of their names, which is the canonical one.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Hashed<'a> {
-    actor_id: Option<&'a str>,
-    actor_kind: &'a str,
-    change: &'a Value,
-    operation: &'a str,
-    prev_hash: &'a str,
-    project_id: Option<&'a str>,
-    request_id: Option<&'a str>,
-    run_id: Option<&'a str>,
-    seq: i64,
-    subject_id: Option<&'a str>,
-    subject_kind: &'a str,
-    ts: &'a str,
-}
-
 impl Line {
     /// Gives `entry` its place after `head`.
     ///
@@ -358,8 +418,8 @@ impl Line {
     /// Never: a change is JSON, and all JSON has a canonical form.
     #[must_use]
     pub fn seal(head: &Head, author: &Author, ts: &WireTime, entry: Entry) -> Self {
-        let mut line = Self {
-            seq: head.seq + 1,
+        let line = Self {
+            seq: 0,
             ts: ts.as_str().to_owned(),
             actor_kind: author.kind.as_str().to_owned(),
             actor_id: author.id.clone(),
@@ -369,12 +429,20 @@ impl Line {
             project_id: entry.project_id,
             run_id: entry.run_id,
             request_id: author.request_id.clone(),
-            change: canonical(entry.change.value()),
-            prev_hash: head.hash.clone(),
+            change: entry.change.canonical(),
+            prev_hash: String::new(),
             hash: String::new(),
         };
-        line.hash = line.hash_of(entry.change.value());
-        line
+        line.after(head)
+    }
+
+    /// The same line in the place after `head`.
+    #[must_use]
+    pub fn after(mut self, head: &Head) -> Self {
+        self.seq = head.seq + 1;
+        self.prev_hash.clone_from(&head.hash);
+        self.hash = self.hash_of();
+        self
     }
 
     /// The chain's head after this line.
@@ -404,29 +472,37 @@ impl Line {
         if canonical(&change) != self.change {
             return Err("its change is not in canonical form".to_owned());
         }
-        if self.hash_of(&change) != self.hash {
+        if self.hash_of() != self.hash {
             return Err("its content does not have the hash that it carries".to_owned());
         }
         Ok(())
     }
 
-    fn hash_of(&self, change: &Value) -> String {
-        let hashed = Hashed {
-            actor_id: self.actor_id.as_deref(),
-            actor_kind: &self.actor_kind,
-            change,
-            operation: &self.operation,
-            prev_hash: &self.prev_hash,
-            project_id: self.project_id.as_deref(),
-            request_id: self.request_id.as_deref(),
-            run_id: self.run_id.as_deref(),
-            seq: self.seq,
-            subject_id: self.subject_id.as_deref(),
-            subject_kind: &self.subject_kind,
-            ts: &self.ts,
-        };
-        hex(&Sha256::digest(canonical(&hashed).as_bytes()))
+    /// The names are in their canonical order. Texts and places print the same in canonical JSON as in ours, and the
+    /// change is canonical already.
+    fn hash_of(&self) -> String {
+        let mut text = Vec::with_capacity(640 + self.change.len());
+        put(&mut text, "{\"actorId\":", &self.actor_id);
+        put(&mut text, ",\"actorKind\":", &self.actor_kind);
+        text.extend_from_slice(b",\"change\":");
+        text.extend_from_slice(self.change.as_bytes());
+        put(&mut text, ",\"operation\":", &self.operation);
+        put(&mut text, ",\"prevHash\":", &self.prev_hash);
+        put(&mut text, ",\"projectId\":", &self.project_id);
+        put(&mut text, ",\"requestId\":", &self.request_id);
+        put(&mut text, ",\"runId\":", &self.run_id);
+        put(&mut text, ",\"seq\":", &self.seq);
+        put(&mut text, ",\"subjectId\":", &self.subject_id);
+        put(&mut text, ",\"subjectKind\":", &self.subject_kind);
+        put(&mut text, ",\"ts\":", &self.ts);
+        text.push(b'}');
+        hex(&Sha256::digest(&text))
     }
+}
+
+fn put(text: &mut Vec<u8>, name: &str, value: &impl Serialize) {
+    text.extend_from_slice(name.as_bytes());
+    serde_json::to_writer(text, value).expect("writing to memory cannot fail");
 }
 
 fn canonical(value: &impl Serialize) -> String {
@@ -434,16 +510,17 @@ fn canonical(value: &impl Serialize) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        text
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::arbitrary;
     use crate::identity::ActorKind;
 
     fn author() -> Author {
@@ -455,6 +532,39 @@ mod tests {
             Change::of(&json!({ "after": { "note": note, "tokens": u64::MAX, "cost": 0.1 } }));
         let entry = Entry::new(Operation::ProjectCreated, SubjectKind::Project, "proj-1", change);
         Line::seal(head, &author(), &WireTime::stored("2026-02-11T15:00:00.000000Z"), entry)
+    }
+
+    /// What the hash is made of, spelled out.
+    fn hashed(line: &Line) -> Value {
+        json!({
+            "seq": line.seq, "ts": line.ts, "actorKind": line.actor_kind, "actorId": line.actor_id,
+            "operation": line.operation, "subjectKind": line.subject_kind, "subjectId": line.subject_id,
+            "projectId": line.project_id, "runId": line.run_id, "requestId": line.request_id,
+            "change": serde_json::from_str::<Value>(&line.change).unwrap(), "prevHash": line.prev_hash,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_hash_is_that_of_the_canonical_json_of_all_other_fields(
+            texts in proptest::array::uniform4(any::<String>()),
+            facts in arbitrary::json(),
+            seq in 0..(1_i64 << 53) - 1,
+        ) {
+            let [subject, project, run, fact] = texts;
+            for change in [Change::of(&facts), Change::of(&json!({ fact: subject })), Change::digest(&run)] {
+                let entry = Entry::new(Operation::EventAppended, SubjectKind::Event, &subject, change.clone())
+                    .in_project(Some(&project))
+                    .in_run(Some(&run));
+                let head = Head { seq, hash: digest(&project) };
+                let line = Line::seal(&head, &author(), &WireTime::stored(&run), entry);
+                prop_assert_eq!(&line.change, &canonical(change.value()));
+                prop_assert_eq!(&line.hash, &hex(&Sha256::digest(canonical(&hashed(&line)))));
+                prop_assert_eq!(line.verify(&head), Ok(()));
+                let moved = Head { seq: 7, ..Head::default() };
+                prop_assert_eq!(line.after(&moved).verify(&moved), Ok(()));
+            }
+        }
     }
 
     #[test]
@@ -507,6 +617,27 @@ mod tests {
             change.value(),
             &json!({ "before": { "b": [1], "c": null }, "after": { "b": [2], "d": true } })
         );
+    }
+
+    #[test]
+    fn integers_that_were_made_texts_can_be_had_back() {
+        let document =
+            json!({ "a/b": [{ "~": i64::MIN }, "9007199254740993"], "c": u64::MAX, "d": 1 });
+        let change = Change::created(document.as_object().unwrap());
+
+        let pointers = json!(["/after/a~1b/0/~0", "/after/c"]);
+        assert_eq!(change.value()["integers"], pointers);
+        let exact = exact(&canonical(change.value())).unwrap();
+        assert_eq!(Value::Object(exact), json!({ "after": document }));
+    }
+
+    #[test]
+    fn a_digest_leaves_no_trace_of_what_it_stands_for() {
+        let document = json!({ "prompt": { "secret": u64::MAX }, "prompts": u64::MAX });
+        let change = Change::created(document.as_object().unwrap()).with_digest_of("prompt");
+
+        assert_eq!(change.value()["integers"], json!(["/after/prompts"]));
+        assert!(!canonical(change.value()).contains("secret"));
     }
 
     #[test]

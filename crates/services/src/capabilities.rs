@@ -74,7 +74,7 @@ impl Capabilities {
                 .ok_or_else(|| Error::not_found(Kind::Capability, id))?;
             return Ok(CreatedCapability { capability: stored, created: false });
         }
-        tx.touch(Collection::Capabilities, now).await?;
+        tx.touch(Collection::Capabilities, now);
         tx.record(
             &author,
             now,
@@ -107,7 +107,7 @@ impl Capabilities {
         let before = stored.fields()?;
         let capability = Capability::merged(&before, patch, now)?;
         tx.capabilities().save(&capability, &seen(&before)).await?;
-        tx.touch(Collection::Capabilities, now).await?;
+        tx.touch(Collection::Capabilities, now);
         let change = Change::between(&before, capability.document());
         tx.record(&author, now, entry(Operation::CapabilityUpdated, id, change));
         tx.commit().await?;
@@ -130,7 +130,7 @@ impl Capabilities {
             .await?
             .ok_or_else(|| Error::not_found(Kind::Capability, id))?;
         tx.capabilities().delete(id).await?;
-        tx.touch(Collection::Capabilities, now).await?;
+        tx.touch(Collection::Capabilities, now);
         tx.record(
             &author,
             now,

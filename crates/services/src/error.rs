@@ -4,6 +4,8 @@ use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::identity::Denied;
 use pilotdeck_storage::{Document, StoreError};
 
+use crate::history::ChangedSince;
+
 /// The kinds of things that can be missing or taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -13,6 +15,10 @@ pub enum Kind {
     Run,
     /// A proposal.
     Proposal,
+    /// An action.
+    Action,
+    /// A change of a project.
+    Change,
     /// An agent profile.
     Profile,
     /// A capability.
@@ -29,6 +35,8 @@ impl Kind {
             Self::Project => "Project",
             Self::Run => "Run",
             Self::Proposal => "Proposal",
+            Self::Action => "Action",
+            Self::Change => "Change",
             Self::Profile => "Agent profile",
             Self::Capability => "Capability",
             Self::User => "User",
@@ -78,6 +86,24 @@ pub enum Error {
     /// What the proposal asks for is no action.
     #[error("the proposal cannot be done: {0}")]
     NotDoable(InvalidInput),
+    /// The event records no action.
+    #[error("the event records no action: {id}")]
+    NotAnAction {
+        /// The event.
+        id: String,
+    },
+    /// What is to be undone changed nothing.
+    #[error("there is nothing to undo: the project was not changed")]
+    NothingToUndo,
+    /// What is to be undone is none of the changes that can be.
+    #[error("this cannot be undone: {0}")]
+    NotUndoable(&'static str),
+    /// What is to be undone was changed by others since.
+    #[error("this cannot be undone: what it changed was changed since")]
+    ChangedSince(Box<ChangedSince>),
+    /// The ledger does not tell what was then.
+    #[error("what was then is not recorded")]
+    Unrecorded,
     /// The user name and the password do not belong together.
     #[error("wrong user name or password")]
     WrongCredentials,
@@ -87,6 +113,18 @@ pub enum Error {
         /// How long to wait.
         retry_after_seconds: u64,
     },
+    /// One may not follow the ledger with more streams.
+    #[error("you already follow with {most} streams, which is as many as may be; close one")]
+    TooManyStreams {
+        /// How many there may be.
+        most: usize,
+    },
+    /// The ledger is not the one that was signed before.
+    #[error("the ledger was changed behind PilotDeck's back: {0}")]
+    Tampered(String),
+    /// There is nothing to sign checkpoints of the ledger with.
+    #[error("there is no key to sign checkpoints of the ledger with")]
+    NoLedgerKey,
     /// The database cannot do it now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -104,6 +142,9 @@ pub enum Unavailable {
     /// It can only be read.
     #[error("the database is read-only: nothing can be changed until it is writable again")]
     ReadOnly,
+    /// More waits to be written than there is memory for.
+    #[error("more is being written than the disk takes; try again")]
+    Overloaded,
     /// There is no room.
     #[error("the disk is full: nothing can be changed until there is room")]
     Full,

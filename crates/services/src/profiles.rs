@@ -71,7 +71,7 @@ impl Profiles {
                 tx.profiles().find(id).await?.ok_or_else(|| Error::not_found(Kind::Profile, id))?;
             return Ok(CreatedProfile { profile: stored, created: false });
         }
-        tx.touch(Collection::Profiles, now).await?;
+        tx.touch(Collection::Profiles, now);
         tx.record(
             &author,
             now,
@@ -101,7 +101,7 @@ impl Profiles {
         let before = stored.fields()?;
         let profile = Profile::merged(&before, patch, now)?;
         tx.profiles().save(&profile, &seen(&before)).await?;
-        tx.touch(Collection::Profiles, now).await?;
+        tx.touch(Collection::Profiles, now);
         let change = Change::between(&before, profile.document());
         tx.record(&author, now, entry(Operation::ProfileUpdated, id, change));
         tx.commit().await?;
@@ -121,7 +121,7 @@ impl Profiles {
         let stored =
             tx.profiles().find(id).await?.ok_or_else(|| Error::not_found(Kind::Profile, id))?;
         tx.profiles().delete(id).await?;
-        tx.touch(Collection::Profiles, now).await?;
+        tx.touch(Collection::Profiles, now);
         tx.record(
             &author,
             now,

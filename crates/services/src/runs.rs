@@ -93,7 +93,7 @@ impl Runs {
         if let Some(session) = &session {
             tx.runs().remember(session, &run).await?;
         }
-        tx.touch(Collection::Runs, now).await?;
+        tx.touch(Collection::Runs, now);
         tx.record(
             &author,
             now,
@@ -121,7 +121,7 @@ impl Runs {
         let now = self.0.clock.now();
         let run = apply(&mut tx, &author, now, reference, patch).await?;
         usage::ingest(&mut tx, &author, now, &run).await?;
-        tx.touch(Collection::Runs, now).await?;
+        tx.touch(Collection::Runs, now);
         tx.commit().await?;
         Ok(run.document().into())
     }

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::identity::{Actor, Author, Permission};
+use pilotdeck_domain::ids::UsageId;
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use pilotdeck_domain::paging::Cursor;
 use pilotdeck_domain::runs::Run;
 use pilotdeck_domain::usage::UsageRecord;
-use pilotdeck_storage::{Collection, Page, Tx};
+use pilotdeck_storage::{Collection, Page, Tx, UsageRow};
 pub use pilotdeck_storage::{StoredUsage, UsageFilter};
 use serde_json::{Map, Value};
 
@@ -63,9 +64,8 @@ impl Usage {
         }
         let now = self.0.clock.now();
         let parsed: Vec<_> = items.into_iter().map(|item| UsageRecord::create(item, now)).collect();
-        let records: Vec<UsageRecord> = parsed.iter().flatten().cloned().collect();
-        let stored = self.store(&author, &records).await?;
-        let mut stored = stored.into_iter();
+        let records = parsed.iter().flatten().map(PrintedUsage::from).collect();
+        let mut stored = self.0.intake.record(author, records).await?.into_iter();
         Ok(parsed
             .into_iter()
             .filter_map(|outcome| match outcome {
@@ -74,27 +74,20 @@ impl Usage {
             })
             .collect())
     }
+}
 
-    async fn store(
-        &self,
-        author: &Author,
-        records: &[UsageRecord],
-    ) -> Result<Vec<StoredUsage>, Error> {
-        if records.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut tx = self.0.db.write().await?;
-        let now = self.0.clock.now();
-        let stored = tx.usage().append_many(records).await?;
-        let created = || records.iter().zip(&stored).filter(|(_, stored)| stored.created);
-        if created().next().is_some() {
-            for (record, stored) in created() {
-                tx.record(author, now, entry(record, Change::digest(stored.document.as_str())));
-            }
-            tx.touch(Collection::Usage, now).await?;
-            tx.commit().await?;
-        }
-        Ok(stored)
+/// A usage record, ready to be written.
+pub(crate) struct PrintedUsage {
+    pub(crate) id: UsageId,
+    pub(crate) row: UsageRow,
+    pub(crate) entry: Entry,
+}
+
+impl From<&UsageRecord> for PrintedUsage {
+    fn from(record: &UsageRecord) -> Self {
+        let row = UsageRow::from(record);
+        let entry = entry(record, Change::digest(row.document.as_str()));
+        Self { id: record.id().clone(), row, entry }
     }
 }
 
@@ -112,10 +105,10 @@ pub(crate) async fn ingest(
     let id = record.id().as_str();
     let Some(stored) = tx.usage().find(id).await? else {
         tx.usage().mark_total(&record).await?;
-        for stored in tx.usage().append_many(std::slice::from_ref(&record)).await? {
-            tx.record(author, now, entry(&record, Change::digest(stored.document.as_str())));
-        }
-        tx.touch(Collection::Usage, now).await?;
+        let PrintedUsage { row, entry, .. } = PrintedUsage::from(&record);
+        tx.usage().append_with_commit(&row);
+        tx.record(author, now, entry);
+        tx.touch(Collection::Usage, now);
         return Ok(());
     };
     let before = stored.fields()?;
@@ -124,7 +117,7 @@ pub(crate) async fn ingest(
     }
     tx.usage().mark_total(&record).await?;
     tx.usage().replace(&record).await?;
-    tx.touch(Collection::Usage, now).await?;
+    tx.touch(Collection::Usage, now);
     let mut entry = entry(&record, Change::between(&before, record.document()));
     entry.operation = Operation::UsageCorrected;
     tx.record(author, now, entry);

@@ -1,5 +1,7 @@
 //! Stored documents, handed on without being parsed.
 
+use bytes::Bytes;
+use pilotdeck_domain::events::Event;
 use serde_json::{Map, Value};
 
 use crate::StoreError;
@@ -33,6 +35,70 @@ impl Document {
 impl From<&Map<String, Value>> for Document {
     fn from(fields: &Map<String, Value>) -> Self {
         Self(print(fields))
+    }
+}
+
+/// Several stored documents, as one JSON array. Cheap to clone: clones share the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Documents {
+    json: Bytes,
+    count: usize,
+}
+
+impl Documents {
+    /// The JSON text of the array.
+    #[must_use]
+    pub const fn json(&self) -> &Bytes {
+        &self.json
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// Writes documents behind each other, as they come out of the database.
+pub(crate) struct Splice {
+    json: String,
+    count: usize,
+}
+
+impl Splice {
+    pub(crate) fn new() -> Self {
+        Self { json: String::from("["), count: 0 }
+    }
+
+    pub(crate) fn push(&mut self, document: &str) {
+        if self.count > 0 {
+            self.json.push(',');
+        }
+        self.json.push_str(document);
+        self.count += 1;
+    }
+
+    pub(crate) fn finish(mut self) -> Documents {
+        self.json.push(']');
+        Documents { json: self.json.into(), count: self.count }
+    }
+}
+
+impl From<&Event> for Document {
+    fn from(event: &Event) -> Self {
+        Self(event.as_json().to_owned())
+    }
+}
+
+impl From<Event> for Document {
+    fn from(event: Event) -> Self {
+        Self(event.into_json())
     }
 }
 

@@ -5,7 +5,7 @@ use pilotdeck_domain::paging::Cursor;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use crate::document::{Document, print};
+use crate::document::Document;
 use crate::paging::{Page, before};
 use crate::statements::statements;
 use crate::{StoreError, Tx};
@@ -44,6 +44,12 @@ statements! {
         INSERT INTO agent_events (id, ts, type, level, project_id, run_id, agent_id, title, message, payload_json)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             ON CONFLICT (id) DO NOTHING";
+    /// Part of a commit.
+    pub(crate) APPEND_MANY = "
+        INSERT INTO agent_events (id, ts, type, level, project_id, run_id, agent_id, title, message, payload_json)
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+               value ->> 8, value ->> 9
+          FROM json_each($2)";
     LIST = list!("idx_events_ts", "true");
     LIST_IN_PROJECT = list!("events_by_project", "project_id = $1");
     LIST_IN_RUN = list!("events_by_run", "run_id = $2");
@@ -142,7 +148,6 @@ impl Events<'_> {
     ///
     /// If the database fails.
     pub async fn append(&mut self, event: &Event) -> Result<Option<Document>, StoreError> {
-        let document = print(event.document());
         let done = sqlx::query(APPEND)
             .bind(event.id().as_str())
             .bind(event.ts().as_str())
@@ -153,10 +158,30 @@ impl Events<'_> {
             .bind(event.agent_id())
             .bind(event.title())
             .bind(event.message())
-            .bind(&document)
+            .bind(event.as_json())
             .execute(self.0.conn())
             .await?;
-        Ok((done.rows_affected() == 1).then(|| Document::stored(document)))
+        Ok((done.rows_affected() == 1).then(|| Document::from(event)))
+    }
+
+    /// Appends `event`, whose id is known to be free, with the commit.
+    ///
+    /// # Panics
+    ///
+    /// If this is no write transaction.
+    pub fn append_with_commit(&mut self, event: &Event) {
+        self.0.pending().events.push(&(
+            event.id(),
+            event.ts(),
+            event.kind(),
+            event.level(),
+            event.project_id(),
+            event.run_id(),
+            event.agent_id(),
+            event.title(),
+            event.message(),
+            event.as_json(),
+        ));
     }
 
     /// The newest events that `filter` lets through, oldest first.

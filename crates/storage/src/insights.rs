@@ -14,9 +14,10 @@ macro_rules! sums {
           sum(u.prompt_tokens >> 32) AS prompt_high, sum(u.prompt_tokens & 0xffffffff) AS prompt_low,
           sum(u.completion_tokens >> 32) AS completion_high, sum(u.completion_tokens & 0xffffffff) AS completion_low,
           sum(u.total_tokens >> 32) AS total_high, sum(u.total_tokens & 0xffffffff) AS total_low,
-          sum(iif(u.cost < 1e9, CAST(u.cost AS INTEGER), 0)) AS cost_whole,
-          sum(iif(u.cost < 1e9, CAST(round((u.cost - CAST(u.cost AS INTEGER)) * 1e10) AS INTEGER), 0)) AS cost_rest,
-          total(iif(u.cost < 1e9, 0.0, u.cost)) AS cost_beyond, max(u.ts) AS newest"
+          sum(CAST(u.cost AS INTEGER) >> 32) AS cost_high, sum(CAST(u.cost AS INTEGER) & 0xffffffff) AS cost_low,
+          sum(iif(u.cost < 9007199254740992.0,
+                  CAST(round((u.cost - CAST(u.cost AS INTEGER)) * 1e10) AS INTEGER), 0)) AS cost_rest,
+          max(u.ts) AS newest"
     };
 }
 
@@ -25,8 +26,9 @@ macro_rules! sums_of_sums {
     () => {
         " sum(records) AS records, sum(prompt_high) AS prompt_high, sum(prompt_low) AS prompt_low,
           sum(completion_high) AS completion_high, sum(completion_low) AS completion_low,
-          sum(total_high) AS total_high, sum(total_low) AS total_low, sum(cost_whole) AS cost_whole,
-          sum(cost_rest) AS cost_rest, total(cost_beyond) AS cost_beyond, max(newest) AS newest"
+          sum(total_high) AS total_high, sum(total_low) AS total_low,
+          sum(cost_high) AS cost_high, sum(cost_low) AS cost_low, sum(cost_rest) AS cost_rest,
+          max(newest) AS newest"
     };
 }
 
@@ -56,7 +58,7 @@ macro_rules! all_by {
                       GROUP BY ", $column, "
                       UNION ALL
                      SELECT ", $column, ", records, prompt_high, prompt_low, completion_high, completion_low,
-                            total_high, total_low, cost_whole, cost_rest, cost_beyond, newest
+                            total_high, total_low, cost_high, cost_low, cost_rest, newest
                        FROM parts)
               GROUP BY ", $column
         )
@@ -280,11 +282,7 @@ fn token_sum(row: &SqliteRow) -> Result<TokenSum, sqlx::Error> {
         prompt_tokens: whole("prompt_high", "prompt_low")?,
         completion_tokens: whole("completion_high", "completion_low")?,
         total_tokens: whole("total_high", "total_low")?,
-        cost: cost(
-            row.try_get("cost_whole")?,
-            row.try_get("cost_rest")?,
-            row.try_get("cost_beyond")?,
-        ),
+        cost: cost(whole("cost_high", "cost_low")?, row.try_get("cost_rest")?),
         newest: row.try_get("newest")?,
     })
 }
@@ -293,12 +291,12 @@ fn token_sum(row: &SqliteRow) -> Result<TokenSum, sqlx::Error> {
 const COST_PARTS: i128 = 10_000_000_000;
 
 /// A sum of costs, from the parts in which it is kept.
-fn cost(whole: i64, rest: i64, beyond: f64) -> f64 {
-    let exact = i128::from(whole) * COST_PARTS + i128::from(rest);
+fn cost(whole: i128, rest: i64) -> f64 {
+    let exact = whole * COST_PARTS + i128::from(rest);
     #[expect(
         clippy::cast_precision_loss,
         reason = "the sum is exact; the answer is the double beside it"
     )]
     let near = exact as f64 / COST_PARTS as f64;
-    near + beyond
+    near
 }

@@ -8,8 +8,11 @@ use crate::{StoreError, Tx};
 
 statements! {
     FIND = "SELECT value FROM meta WHERE key = $1";
-    MOVE = "
-        INSERT INTO meta (key, value) VALUES ($1, $2)
+    /// Part of a commit.
+    pub(crate) MOVE = "
+        INSERT INTO meta (key, value)
+        SELECT value ->> 0, value ->> 1 FROM json_each($4)
+         WHERE true
             ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE excluded.value > meta.value";
 }
 
@@ -50,21 +53,21 @@ impl Tx {
         &mut self,
         collection: Collection,
     ) -> Result<Option<String>, StoreError> {
-        Ok(sqlx::query_scalar(FIND).bind(collection.key()).fetch_optional(self.conn()).await?)
+        let stored: Option<String> =
+            sqlx::query_scalar(FIND).bind(collection.key()).fetch_optional(self.conn()).await?;
+        let touched = self.waiting().into_iter().flat_map(|pending| &pending.touched);
+        let touched = touched.filter(|(key, _)| *key == collection.key()).map(|(_, now)| now);
+        Ok(touched.cloned().chain(stored).max())
     }
 
-    /// Says that `collection` was changed.
+    /// Says that `collection` was changed. It is written with the commit, and never moves back.
     ///
-    /// # Errors
+    /// # Panics
     ///
-    /// If the database fails.
-    pub async fn touch(
-        &mut self,
-        collection: Collection,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let now = WireTime::from(now);
-        sqlx::query(MOVE).bind(collection.key()).bind(now.as_str()).execute(self.conn()).await?;
-        Ok(())
+    /// If this is no write transaction.
+    pub fn touch(&mut self, collection: Collection, now: DateTime<Utc>) {
+        let touched = &mut self.pending().touched;
+        touched.retain(|(key, _)| *key != collection.key());
+        touched.push((collection.key(), WireTime::from(now).as_str().to_owned()));
     }
 }

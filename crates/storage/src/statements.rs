@@ -2,8 +2,8 @@
 
 /// Declares SQL constants and `STATEMENTS`, the list of them with their names.
 macro_rules! statements {
-    ($($(#[$meta:meta])* $name:ident = $sql:expr;)*) => {
-        $($(#[$meta])* const $name: &str = $sql;)*
+    ($($(#[$meta:meta])* $vis:vis $name:ident = $sql:expr;)*) => {
+        $($(#[$meta])* $vis const $name: &str = $sql;)*
 
         /// Every statement of this module, by name.
         #[cfg(test)]

@@ -40,7 +40,7 @@ statements! {
     ADD_UP = concat!(
         "INSERT INTO usage_sums
                (group_id, day, records, prompt_high, prompt_low, completion_high, completion_low, total_high, total_low,
-                cost_whole, cost_rest, cost_beyond, newest)
+                cost_high, cost_low, cost_rest, newest)
          SELECT g.id, substr(u.ts, 1, 10),", sums!(), "
            FROM usage_groups g CROSS JOIN token_usage_records u INDEXED BY usage_by_group ON ", in_group!("u"), "
           WHERE ", counts!("u"), "

@@ -7,6 +7,7 @@ use pilotdeck_domain::times::WireTime;
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
+use crate::pending::Pending;
 use crate::writer::Turn;
 use crate::{StoreError, ledger};
 
@@ -25,6 +26,7 @@ enum Inner {
 struct Write {
     turn: Turn,
     recorded: Vec<Recorded>,
+    pending: Pending,
 }
 
 /// A change that waits for its place in the ledger until the commit.
@@ -45,7 +47,11 @@ impl Tx {
 
     /// A unit of work in the transaction that the writer began.
     pub(crate) fn write(turn: Turn) -> Self {
-        Self(Inner::Write(Box::new(Write { turn, recorded: Vec::new() })))
+        Self(Inner::Write(Box::new(Write {
+            turn,
+            recorded: Vec::new(),
+            pending: Pending::default(),
+        })))
     }
 
     pub(crate) fn conn(&mut self) -> &mut SqliteConnection {
@@ -56,6 +62,24 @@ impl Tx {
                 .turn
                 .conn()
                 .expect("closing waits for the turn, and a turn begins with a connection"),
+        }
+    }
+
+    /// What is written with the commit.
+    ///
+    /// # Panics
+    ///
+    /// If this is no write transaction.
+    pub(crate) fn pending(&mut self) -> &mut Pending {
+        let Inner::Write(write) = &mut self.0 else { panic!("a read has nothing to write") };
+        &mut write.pending
+    }
+
+    /// What waits for the commit, if this is a write transaction.
+    pub(crate) fn waiting(&self) -> Option<&Pending> {
+        match &self.0 {
+            Inner::Write(write) => Some(&write.pending),
+            Inner::Read(_) | Inner::Snapshot(_) => None,
         }
     }
 
@@ -82,6 +106,14 @@ impl Tx {
             Inner::Write(write) => write.commit().await,
         }
     }
+
+    /// Makes durable what needs no line: it changes nothing of what lines are about.
+    pub(crate) async fn commit_without_lines(self) -> Result<(), StoreError> {
+        match self.0 {
+            Inner::Write(mut write) => write.turn.commit(&[], &write.pending).await,
+            _ => self.commit().await,
+        }
+    }
 }
 
 impl Write {
@@ -91,37 +123,49 @@ impl Write {
             Some(head) => head,
             None => ledger::head(self.turn.conn()?).await?,
         };
-        let mut lines = self.seal(&head);
-        let mut committed = self.turn.commit(&lines).await;
+        let mut lines = seal(std::mem::take(&mut self.recorded), &head);
+        let mut committed = self.turn.commit(&lines, &self.pending).await;
         if let Err(StoreError::Engine(error)) = &committed
             && is_taken(error)
         {
             // Another process (the command line) wrote since: its lines come first.
             let head = ledger::head(self.turn.conn()?).await?;
-            lines = self.seal(&head);
-            committed = self.turn.commit(&lines).await;
+            lines = chained(lines, &head);
+            committed = self.turn.commit(&lines, &self.pending).await;
         }
         committed?;
         self.turn.head = lines.last().map(Line::head);
+        self.turn.announcer.tell(lines);
         Ok(())
-    }
-
-    fn seal(&self, head: &Head) -> Vec<Line> {
-        let mut head = head.clone();
-        self.recorded
-            .iter()
-            .map(|recorded| {
-                let line =
-                    Line::seal(&head, &recorded.author, &recorded.ts, recorded.entry.clone());
-                head = line.head();
-                line
-            })
-            .collect()
     }
 }
 
+fn seal(recorded: Vec<Recorded>, head: &Head) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::with_capacity(recorded.len());
+    for Recorded { author, ts, entry } in recorded {
+        let previous = lines.last().map(Line::head);
+        lines.push(Line::seal(previous.as_ref().unwrap_or(head), &author, &ts, entry));
+    }
+    lines
+}
+
+/// The same lines, after `head`.
+fn chained(lines: Vec<Line>, head: &Head) -> Vec<Line> {
+    let mut head = head.clone();
+    let mut chained = Vec::with_capacity(lines.len());
+    for line in lines {
+        let line = line.after(&head);
+        head = line.head();
+        chained.push(line);
+    }
+    chained
+}
+
+/// Whether a line stands in the place of one of ours.
 fn is_taken(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation() && error.message().contains("ledger.seq"))
 }
 
 #[cfg(test)]

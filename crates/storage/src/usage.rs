@@ -1,10 +1,7 @@
 //! Token usage.
 
-use std::collections::HashSet;
-
 use pilotdeck_domain::paging::Cursor;
 use pilotdeck_domain::usage::UsageRecord;
-use serde_json::{Value, json};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -85,18 +82,13 @@ statements! {
                                    AND id NOT IN (SELECT record_id FROM usage_totals)))
             ON CONFLICT (record_id) DO UPDATE
            SET run_id = excluded.run_id, session_id = excluded.session_id, is_counted = excluded.is_counted";
-    FIND_MANY = "
-        SELECT u.id, u.payload_json
-          FROM json_each($1) wanted CROSS JOIN token_usage_records u ON u.id = wanted.value";
-    APPEND_MANY = "
+    /// Part of a commit.
+    pub(crate) APPEND_MANY = "
         INSERT INTO token_usage_records (id, ts, project_id, run_id, agent_id, workspace, session_id, source, model,
                                          prompt_tokens, completion_tokens, total_tokens, cost, payload_json)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
-          FROM json_each($1)
-         WHERE true
-            ON CONFLICT (id) DO NOTHING
-     RETURNING id";
+          FROM json_each($3)";
     REPLACE = "
         UPDATE token_usage_records
            SET ts = $2, project_id = $3, run_id = $4, agent_id = $5, workspace = $6, session_id = $7, source = $8,
@@ -190,62 +182,13 @@ impl Usage<'_> {
         Ok(())
     }
 
-    /// Stores each of `records` whose id is free, in one statement; the first of several with one id wins. The
-    /// outcomes are in the order of the records.
+    /// Stores `row`, whose id is known to be free, with the commit.
     ///
-    /// # Errors
+    /// # Panics
     ///
-    /// If the database fails.
-    pub async fn append_many(
-        &mut self,
-        records: &[UsageRecord],
-    ) -> Result<Vec<StoredUsage>, StoreError> {
-        if records.is_empty() {
-            return Ok(Vec::new());
-        }
-        let documents: Vec<String> =
-            records.iter().map(|record| print(record.document())).collect();
-        let rows: Value = records
-            .iter()
-            .zip(&documents)
-            .map(|(record, document)| row(record, document))
-            .collect();
-        let created: Vec<String> =
-            sqlx::query_scalar(APPEND_MANY).bind(rows.to_string()).fetch_all(self.0.conn()).await?;
-        let mut created: HashSet<String> = created.into_iter().collect();
-
-        let mut outcomes: Vec<Option<StoredUsage>> = records
-            .iter()
-            .zip(documents)
-            .map(|(record, document)| {
-                created
-                    .remove(record.id().as_str())
-                    .then(|| StoredUsage { created: true, document: Document::stored(document) })
-            })
-            .collect();
-        let taken: Value = records
-            .iter()
-            .zip(&outcomes)
-            .filter(|(_, outcome)| outcome.is_none())
-            .map(|(record, _)| record.id().as_str())
-            .collect();
-        if taken.as_array().is_some_and(|taken| !taken.is_empty()) {
-            let stored: std::collections::HashMap<String, String> = sqlx::query_as(FIND_MANY)
-                .bind(taken.to_string())
-                .fetch_all(self.0.conn())
-                .await?
-                .into_iter()
-                .collect();
-            for (record, outcome) in records.iter().zip(&mut outcomes) {
-                if outcome.is_none() {
-                    let document =
-                        stored.get(record.id().as_str()).cloned().ok_or(StoreError::Stale)?;
-                    *outcome =
-                        Some(StoredUsage { created: false, document: Document::stored(document) });
-                }
-            }
-        }
-        Ok(outcomes.into_iter().flatten().collect())
+    /// If this is no write transaction.
+    pub fn append_with_commit(&mut self, row: &UsageRow) {
+        self.0.pending().usage.push_json(&row.columns);
     }
 
     /// Replaces the record with the id of `record`.
@@ -348,21 +291,43 @@ impl Usage<'_> {
     }
 }
 
-fn row(record: &UsageRecord, document: &str) -> Value {
-    json!([
-        record.id().as_str(),
-        record.ts().as_str(),
-        record.project_id(),
-        record.run_id(),
-        record.agent_id(),
-        record.workspace(),
-        record.session_id(),
-        record.source(),
-        record.model(),
-        record.prompt_tokens(),
-        record.completion_tokens(),
-        record.total_tokens(),
-        record.cost(),
-        document
-    ])
+/// A usage record as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageRow {
+    /// What the columns hold, as JSON.
+    columns: String,
+    /// The record's document.
+    pub document: Document,
+}
+
+impl UsageRow {
+    /// How many bytes of memory it takes, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.columns.len() + self.document.as_str().len()
+    }
+}
+
+impl From<&UsageRecord> for UsageRow {
+    fn from(record: &UsageRecord) -> Self {
+        let document = print(record.document());
+        let columns = (
+            record.id(),
+            record.ts(),
+            record.project_id(),
+            record.run_id(),
+            record.agent_id(),
+            record.workspace(),
+            record.session_id(),
+            record.source(),
+            record.model(),
+            record.prompt_tokens(),
+            record.completion_tokens(),
+            record.total_tokens(),
+            record.cost(),
+            &document,
+        );
+        let columns = serde_json::to_string(&columns).expect("texts and numbers print");
+        Self { columns, document: Document::stored(document) }
+    }
 }

@@ -6,11 +6,14 @@
 use std::ops::{Deref, DerefMut};
 
 use pilotdeck_domain::ledger::{Head, Line};
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::{StoreError, ledger};
+use crate::commits::Announcer;
+use crate::pending::Pending;
+use crate::{Freshness, StoreError};
 
 /// The writing connection.
 pub(crate) struct Writer {
@@ -20,27 +23,53 @@ pub(crate) struct Writer {
     is_open: bool,
     /// The end of the ledger, as far as this process knows it.
     pub(crate) head: Option<Head>,
+    /// Hears which rows change.
+    freshness: Freshness,
+    /// Where commits are told.
+    pub(crate) announcer: Announcer,
 }
 
 impl Writer {
-    pub(crate) const fn new(conn: SqliteConnection) -> Self {
-        Self { conn: Some(conn), is_open: false, head: None }
+    pub(crate) async fn new(
+        mut conn: SqliteConnection,
+        freshness: Freshness,
+        announcer: Announcer,
+    ) -> Result<Self, StoreError> {
+        let hears = freshness.clone();
+        conn.lock_handle().await?.set_update_hook(move |change| hears.changing(change.table));
+        Ok(Self { conn: Some(conn), is_open: false, head: None, freshness, announcer })
     }
 
     pub(crate) fn conn(&mut self) -> Result<&mut SqliteConnection, StoreError> {
-        self.conn.as_mut().ok_or(StoreError::Engine(sqlx::Error::PoolClosed))
+        self.conn.as_mut().ok_or(StoreError::Closed)
     }
 
-    pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
+    /// Begins a transaction, and asks the first question in it on the same way to the connection's thread.
+    pub(crate) async fn begin(
+        &mut self,
+        question: Option<(&str, &[String])>,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
         self.roll_back().await;
         self.is_open = true;
-        sqlx::query("BEGIN IMMEDIATE").execute(self.conn()?).await?;
-        Ok(())
+        let Some((sql, arguments)) = question else {
+            sqlx::query("BEGIN IMMEDIATE").execute(self.conn()?).await?;
+            return Ok(Vec::new());
+        };
+        let mut query = sqlx::query(AssertSqlSafe(format!("BEGIN IMMEDIATE; {sql}")));
+        for argument in arguments {
+            query = query.bind(argument.as_str());
+        }
+        Ok(query.fetch_all(self.conn()?).await?)
     }
 
-    /// Appends `lines` and makes the transaction durable.
-    pub(crate) async fn commit(&mut self, lines: &[Line]) -> Result<(), StoreError> {
-        ledger::append_and_commit(self.conn()?, lines).await?;
+    /// Appends `lines`, writes what waits for the commit, and makes the transaction durable.
+    pub(crate) async fn commit(
+        &mut self,
+        lines: &[Line],
+        pending: &Pending,
+    ) -> Result<(), StoreError> {
+        pending.commit(self.conn()?, lines).await?;
+        self.freshness.settle();
         self.is_open = false;
         Ok(())
     }
@@ -52,6 +81,7 @@ impl Writer {
             // It fails when the engine rolled back by itself, which is as good.
             let _ = sqlx::query("ROLLBACK").execute(conn).await;
         }
+        self.freshness.settle();
         self.is_open = false;
     }
 

@@ -256,3 +256,23 @@ async fn an_event_can_neither_be_changed_nor_deleted() {
     }
     assert_eq!(ids(&app.data(EVENTS).await), ["evt-1"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_there_is_memory_for_is_refused_and_what_was_taken_is_written() {
+    let app = TestApp::start().await;
+    let occupied = app.occupied().await;
+    let large = json!({ "message": "x".repeat(15 << 20) });
+    let mut waiting: Vec<_> =
+        (0..5).map(|_| tokio::spawn(app.post("/api/agent/events").json(&large).send())).collect();
+
+    let (refused, _, rest) = futures_util::future::select_all(waiting).await;
+    waiting = rest;
+    drop(occupied);
+
+    let refused = refused.unwrap();
+    assert_eq!((refused.status.as_u16(), refused.code()), (503, "overloaded"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    for taken in waiting {
+        assert_eq!(taken.await.unwrap().status, 201);
+    }
+}

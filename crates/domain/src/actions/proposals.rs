@@ -273,7 +273,7 @@ mod tests {
         let proposal = proposal(
             json!({ "type": kind, "payload": payload, "status": PENDING, "proposedBy": "build", "id": "prop-1" }),
         );
-        proposal.event(Some("p"), Some("run-1"), now()).into_document()
+        proposal.event(Some("p"), Some("run-1"), now()).document()
     }
 
     #[test]
@@ -297,7 +297,7 @@ mod tests {
             "idempotencyKey": "ses_1: 暂停",
         });
         assert_eq!(
-            Value::Object(first.event(Some("p"), Some("run-1"), now()).into_document()),
+            Value::Object(first.event(Some("p"), Some("run-1"), now()).document()),
             document
         );
     }

@@ -99,7 +99,8 @@ impl Actions {
             }
             return Ok(RecordedProposal { id, event, created: false });
         }
-        let event = append(&mut tx, &author, now, Operation::ProposalRecorded, &event).await?;
+        let event =
+            append(&mut tx, &author, now, Operation::ProposalRecorded, &event, None).await?;
         tx.commit().await?;
         Ok(RecordedProposal { id, event, created: true })
     }
@@ -155,18 +156,15 @@ impl Actions {
         let changes = effect.patch.is_some();
         let project =
             take_effect(&mut tx, &author, now, &project_id, stored, effect.patch.clone()).await?;
-        let event = acceptance_event(
-            &proposal,
-            &action,
-            &effect,
-            version(&project.fields()?),
-            &decider(&author),
-            reason,
-            now,
-        );
-        let event = append(&mut tx, &author, now, Operation::ProposalAccepted, &event).await?;
+        let fields = project.fields()?;
+        let version = version(&fields);
+        let event =
+            acceptance_event(&proposal, &action, &effect, version, &decider(&author), reason, now);
+        let gave = changes.then_some(version);
+        let event =
+            append(&mut tx, &author, now, Operation::ProposalAccepted, &event, gave).await?;
         if changes {
-            tx.touch(Collection::Projects, now).await?;
+            tx.touch(Collection::Projects, now);
         }
         tx.commit().await?;
         Ok(Decision { event, project: Some(project), decided: true })
@@ -192,7 +190,8 @@ impl Actions {
             Undecided::Done(decision) => return Ok(decision),
         };
         let event = rejection_event(&proposal, &decider(&author), reason, now);
-        let event = append(&mut tx, &author, now, Operation::ProposalRejected, &event).await?;
+        let event =
+            append(&mut tx, &author, now, Operation::ProposalRejected, &event, None).await?;
         tx.commit().await?;
         Ok(Decision { event, project: None, decided: true })
     }

@@ -35,9 +35,11 @@ const EXCUSED: [(&str, &str, &str); 10] = [
     ("sums", "COUNT_RUNS", "computes all anew"),
 ];
 
-const ALL: [(&str, &[(&str, &str)]); 11] = [
+const ALL: [(&str, &[(&str, &str)]); 14] = [
     ("capabilities", crate::capabilities::STATEMENTS),
+    ("checkpoints", crate::checkpoints::STATEMENTS),
     ("events", crate::events::STATEMENTS),
+    ("history", crate::history::STATEMENTS),
     ("identity", crate::identity::STATEMENTS),
     ("insights", crate::insights::STATEMENTS),
     ("ledger", crate::ledger::STATEMENTS),
@@ -45,6 +47,7 @@ const ALL: [(&str, &[(&str, &str)]); 11] = [
     ("profiles", crate::profiles::STATEMENTS),
     ("projects", crate::projects::STATEMENTS),
     ("runs", crate::runs::STATEMENTS),
+    ("streams", crate::streams::STATEMENTS),
     ("sums", crate::sums::STATEMENTS),
     ("usage", crate::usage::STATEMENTS),
 ];

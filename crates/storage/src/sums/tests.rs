@@ -13,7 +13,7 @@ use sqlx::AssertSqlSafe;
 
 use super::compute;
 use crate::{
-    Database, Dimension, Document, Durability, OpenOptions, RunFilter, Tx, UsageFilter,
+    Database, Dimension, Document, Durability, OpenOptions, RunFilter, Tx, UsageFilter, UsageRow,
     machine_time_zone, open,
 };
 
@@ -28,8 +28,8 @@ enum Step {
     Detach { project: u8 },
     /// Somebody deletes a run.
     Remove { run: u8 },
-    /// A record of a call is stored.
-    Record(Call),
+    /// Records of calls are stored by one commit, each whose id is free.
+    Record(Vec<Call>),
     /// A run reports its total, again or for the first time.
     Report { run: u8, session: Option<u8>, call: Call },
     /// Somebody deletes a record.
@@ -54,7 +54,8 @@ fn words<const N: usize>() -> impl Strategy<Value = [Option<u8>; N]> {
 fn call() -> impl Strategy<Value = Call> {
     let named = || prop::option::of(0..4_u8);
     let tokens = prop_oneof![8 => 0..1000_i64, 1 => Just(i64::MAX), 1 => Just(0)];
-    let cost = prop_oneof![8 => 0.0..2.0_f64, 2 => Just(0.1), 1 => Just(0.0), 1 => Just(2e9), 1 => Just(1e300)];
+    let cost = prop_oneof![8 => (0..2_000_000_000_u32).prop_map(|parts| f64::from(parts) / 1e9), 2 => Just(0.1), 1 => Just(0.0),
+        1 => Just(2e9), 1 => Just(1e17), 1 => Just(1e300)];
     (0..12_u8, words(), named(), named(), 0..72_u8, tokens, cost).prop_map(
         |(id, belongs, run, session, hours, tokens, cost)| Call {
             id,
@@ -75,7 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (run(), words()).prop_map(|(run, words)| Step::Change { run, words }),
         1 => (0..3_u8).prop_map(|project| Step::Detach { project }),
         1 => run().prop_map(|run| Step::Remove { run }),
-        6 => call().prop_map(Step::Record),
+        6 => prop::collection::vec(call(), 1..4).prop_map(Step::Record),
         4 => (0..4_u8, prop::option::of(0..4_u8), call())
             .prop_map(|(run, session, call)| Step::Report { run, session, call }),
         1 => (0..12_u8).prop_map(|id| Step::Forget { id }),
@@ -162,17 +163,26 @@ async fn apply(tx: &mut Tx, place: usize, step: &Step) {
         Step::Remove { run: id } => {
             run(tx, format!("DELETE FROM agent_runs WHERE id = 'r{id}'")).await
         }
-        Step::Record(call) => {
-            let of_run =
-                call.run.map(|run| if run == 3 { "ses0".to_owned() } else { format!("run{run}") });
-            let record = call.record(&format!("u{}", call.id), of_run, call.session);
-            tx.usage().append_many(&[record]).await.unwrap();
+        Step::Record(calls) => {
+            let mut taken: BTreeSet<String> =
+                texts(tx, "SELECT id FROM token_usage_records").await.into_iter().collect();
+            for call in calls {
+                let of_run = call
+                    .run
+                    .map(|run| if run == 3 { "ses0".to_owned() } else { format!("run{run}") });
+                let record = call.record(&format!("u{}", call.id), of_run, call.session);
+                if taken.insert(record.id().to_string()) {
+                    tx.usage().append_with_commit(&UsageRow::from(&record));
+                }
+            }
         }
         Step::Report { run, session, call } => {
             let record = call.record(&format!("total{run}"), Some(format!("run{run}")), *session);
             tx.usage().mark_total(&record).await.unwrap();
-            if !tx.usage().append_many(std::slice::from_ref(&record)).await.unwrap()[0].created {
+            if tx.usage().find(record.id().as_str()).await.unwrap().is_some() {
                 tx.usage().replace(&record).await.unwrap();
+            } else {
+                tx.usage().append_with_commit(&UsageRow::from(&record));
             }
         }
         Step::Forget { id } => {
@@ -181,14 +191,13 @@ async fn apply(tx: &mut Tx, place: usize, step: &Step) {
     }
 }
 
-/// What is kept, row by row, without the numbers that groups happen to have. Costs beyond measure are added up in some
-/// order, so that they are only near.
+/// What is kept, row by row, without the numbers that groups happen to have.
 async fn kept(tx: &mut Tx) -> Vec<String> {
     let mut kept = texts(
         tx,
         "SELECT json_array(project_id, agent_id, workspace, source, model, day, records, prompt_high, prompt_low,
-                           completion_high, completion_low, total_high, total_low, cost_whole, cost_rest,
-                           printf('%.9g', cost_beyond), newest)
+                           completion_high, completion_low, total_high, total_low, cost_high, cost_low,
+                           cost_rest, newest)
            FROM usage_sums s JOIN usage_groups g ON g.id = s.group_id ORDER BY 1",
     )
     .await;
@@ -243,7 +252,7 @@ fn matches(record: &Map<String, Value>, filter: &UsageFilter) -> bool {
 }
 
 /// Records, tokens, cost and newest time, by dimension and name.
-type Sums = BTreeMap<(u8, String), (i64, i128, String, String)>;
+type Sums = BTreeMap<(u8, String), (i64, i128, f64, String)>;
 
 fn added_up<'r>(records: impl Iterator<Item = &'r Map<String, Value>>) -> Sums {
     let mut groups: BTreeMap<(u8, String), Vec<&Map<String, Value>>> = BTreeMap::new();
@@ -267,16 +276,22 @@ fn added_up<'r>(records: impl Iterator<Item = &'r Map<String, Value>>) -> Sums {
     let sum = |records: Vec<&Map<String, Value>>| {
         let tokens =
             records.iter().map(|record| i128::from(record["totalTokens"].as_i64().unwrap())).sum();
-        let cost: f64 = records.iter().map(|record| record["cost"].as_f64().unwrap()).sum();
+        let cost =
+            records.iter().map(|record| parts(record["cost"].as_f64().unwrap())).sum::<i128>();
         let newest = records.iter().map(|record| record["ts"].as_str().unwrap()).max().unwrap();
-        (i64::try_from(records.len()).unwrap(), tokens, near(cost), newest.to_owned())
+        #[expect(clippy::cast_precision_loss, reason = "the answer is the double beside the sum")]
+        (i64::try_from(records.len()).unwrap(), tokens, cost as f64 / 1e10, newest.to_owned())
     };
     groups.into_iter().map(|(key, records)| (key, sum(records))).collect()
 }
 
-/// A cost to as many digits as a sum of doubles in any order has.
-fn near(cost: f64) -> String {
-    format!("{:.6e}", (cost * 1e7).round() / 1e7)
+/// A cost in the parts that are added up: ten digits after the point, and no more whole units than 64 bits hold.
+#[expect(clippy::cast_possible_truncation, reason = "what does not fit is cut off")]
+fn parts(cost: f64) -> i128 {
+    let whole = i128::from(cost as i64);
+    let rest =
+        if cost < 2_f64.powi(53) { ((cost - cost.trunc()) * 1e10).round() as i128 } else { 0 };
+    whole * 10_000_000_000 + rest
 }
 
 fn filter() -> impl Strategy<Value = UsageFilter> {
@@ -310,11 +325,13 @@ fn filter() -> impl Strategy<Value = UsageFilter> {
 async fn histories_agree(steps: Vec<Step>, filters: Vec<UsageFilter>) {
     let folder = tempfile::tempdir().unwrap();
     let database = database(&folder).await;
-    let mut tx = database.write().await.unwrap();
     for (place, step) in steps.iter().enumerate() {
+        let mut tx = database.write().await.unwrap();
         apply(&mut tx, place, step).await;
+        tx.commit_without_lines().await.unwrap();
     }
 
+    let mut tx = database.write().await.unwrap();
     let records = counted(&mut tx).await;
     for filter in filters {
         let sums = tx.insights().tokens(&filter).await.unwrap();
@@ -329,7 +346,7 @@ async fn histories_agree(steps: Vec<Step>, filters: Vec<UsageFilter>) {
                     Dimension::Workspace => 4,
                     Dimension::Model => 5,
                 };
-                let facts = (sum.records, sum.total_tokens, near(sum.cost), sum.newest);
+                let facts = (sum.records, sum.total_tokens, sum.cost, sum.newest);
                 ((dimension, sum.name), facts)
             })
             .collect();

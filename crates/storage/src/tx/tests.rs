@@ -38,7 +38,7 @@ fn entry(subject: &str) -> Entry {
 
 async fn write_line(database: &Database, subject: &str) -> Result<(), StoreError> {
     let mut tx = database.write().await?;
-    tx.touch(Collection::Runs, now()).await?;
+    tx.touch(Collection::Runs, now());
     tx.record(&author(), now(), entry(subject));
     tx.commit().await
 }
@@ -63,7 +63,7 @@ async fn runs_touched(database: &Database) -> bool {
 async fn a_change_without_a_line_is_refused_and_undone() {
     let (_folder, database) = database().await;
     let mut tx = database.write().await.unwrap();
-    tx.touch(Collection::Runs, now()).await.unwrap();
+    tx.touch(Collection::Runs, now());
 
     let refused = tx.commit().await;
 
@@ -76,7 +76,7 @@ async fn a_change_without_a_line_is_refused_and_undone() {
 async fn a_dropped_unit_is_undone_and_the_next_writer_comes_at_once() {
     let (_folder, database) = database().await;
     let mut tx = database.write().await.unwrap();
-    tx.touch(Collection::Runs, now()).await.unwrap();
+    tx.touch(Collection::Runs, now());
     tx.record(&author(), now(), entry("dropped"));
     drop(tx);
 
@@ -94,7 +94,7 @@ async fn a_dropped_unit_is_undone_and_the_next_writer_comes_at_once() {
 async fn readers_do_not_wait_for_the_writer_and_see_only_what_was_committed() {
     let (_folder, database) = database().await;
     let mut writer = database.write().await.unwrap();
-    writer.touch(Collection::Runs, now()).await.unwrap();
+    writer.touch(Collection::Runs, now());
 
     assert!(!runs_touched(&database).await);
     let mut snapshot = database.snapshot().await.unwrap();
@@ -251,4 +251,24 @@ async fn writers_that_give_up_at_any_point_leave_the_way_free_and_the_chain_whol
 
     let lines = chain(&database).await;
     assert_eq!(lines.last().unwrap().subject_id.as_deref(), Some("last"));
+}
+
+#[tokio::test]
+async fn followers_are_told_what_was_committed_and_nothing_else() {
+    let (_folder, database) = database().await;
+    write_line(&database, "before").await.unwrap();
+    let mut commits = database.follow();
+
+    let mut dropped = database.write().await.unwrap();
+    dropped.record(&author(), now(), entry("dropped"));
+    drop(dropped);
+    write_line(&database, "one").await.unwrap();
+    let mut tx = database.write().await.unwrap();
+    tx.record(&author(), now(), entry("two"));
+    tx.record(&author(), now(), entry("three"));
+    tx.commit().await.unwrap();
+
+    let told = [commits.next().await.unwrap(), commits.next().await.unwrap()];
+    assert_eq!(told.concat(), chain(&database).await[2..]);
+    assert_eq!(told[1].len(), 2);
 }

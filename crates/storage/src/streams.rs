@@ -1,0 +1,124 @@
+//! What arrives in streams (events, usage) is looked up and written many rows at a time: one statement to begin and to
+//! find what is there, one to write and to commit.
+
+use std::collections::HashMap;
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use crate::database::Database;
+use crate::runs::KnownRun;
+use crate::statements::statements;
+use crate::writer::Turn;
+use crate::{Document, StoreError, Tx};
+
+statements! {
+    FIND = "
+        SELECT 'event' AS kind, e.id AS name, e.payload_json AS document, NULL AS run_id, NULL AS project_id,
+               NULL AS created_at, NULL AS place
+          FROM json_each($1) wanted CROSS JOIN agent_events e ON e.id = wanted.value
+         UNION ALL
+        SELECT 'usage', u.id, u.payload_json, NULL, NULL, NULL, NULL
+          FROM json_each($2) wanted CROSS JOIN token_usage_records u ON u.id = wanted.value
+         UNION ALL
+        SELECT 'run', r.id, NULL, r.id, r.project_id, NULL, NULL
+          FROM json_each($3) wanted CROSS JOIN agent_runs r ON r.id = wanted.value
+         UNION ALL
+        SELECT 'session', s.session_id, NULL, r.id, r.project_id, r.created_at, r.rowid
+          FROM json_each($3) wanted
+               CROSS JOIN run_sessions s ON s.session_id = wanted.value
+               CROSS JOIN agent_runs r ON r.id = s.run_id";
+}
+
+/// What to look for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Ids of events.
+    pub events: Vec<&'a str>,
+    /// Ids of usage records.
+    pub usage: Vec<&'a str>,
+    /// Ids of runs, or of their clients' sessions.
+    pub runs: Vec<&'a str>,
+}
+
+/// What there is, by the names under which it was wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Events.
+    pub events: HashMap<String, Document>,
+    /// Usage records.
+    pub usage: HashMap<String, Document>,
+    runs: HashMap<String, KnownRun>,
+    sessions: HashMap<String, (Newest, KnownRun)>,
+}
+
+/// Of several runs of a session the newest counts: its time, and its row where times are alike.
+type Newest = (Option<String>, i64);
+
+impl Found {
+    /// The run with this id, or else the newest one of a session with this id.
+    #[must_use]
+    pub fn run(&self, reference: &str) -> Option<&KnownRun> {
+        self.runs.get(reference).or_else(|| self.sessions.get(reference).map(|(_, newest)| newest))
+    }
+
+    fn take(&mut self, row: &SqliteRow) -> Result<(), sqlx::Error> {
+        let name: String = row.try_get("name")?;
+        let document = || row.try_get("document").map(Document::stored);
+        let run = || {
+            Ok::<_, sqlx::Error>(KnownRun {
+                id: row.try_get("run_id")?,
+                project_id: row.try_get("project_id")?,
+            })
+        };
+        match row.try_get("kind")? {
+            "event" => {
+                self.events.insert(name, document()?);
+            }
+            "usage" => {
+                self.usage.insert(name, document()?);
+            }
+            "run" => {
+                self.runs.insert(name, run()?);
+            }
+            _ => {
+                let newest = (row.try_get("created_at")?, row.try_get("place")?);
+                if self.sessions.get(&name).is_none_or(|(other, _)| *other < newest) {
+                    self.sessions.insert(name, (newest, run()?));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The right to change next. Nothing is begun yet.
+pub struct Next(Turn);
+
+impl Database {
+    /// Waits for the right to change, as [`Database::write`] does, and leaves it to the caller when to begin.
+    pub async fn next(&self) -> Next {
+        Next(self.turn().await)
+    }
+}
+
+impl Next {
+    /// Begins a unit of work that changes, and looks up what is `wanted` in it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] if another process holds the database for longer than five seconds.
+    pub async fn begin(mut self, wanted: &Wanted<'_>) -> Result<(Tx, Found), StoreError> {
+        let mut found = Found::default();
+        if wanted.events.is_empty() && wanted.usage.is_empty() && wanted.runs.is_empty() {
+            self.0.begin(None).await?;
+        } else {
+            let lists = [&wanted.events, &wanted.usage, &wanted.runs]
+                .map(|names| serde_json::json!(names).to_string());
+            for row in self.0.begin(Some((FIND, &lists))).await? {
+                found.take(&row)?;
+            }
+        }
+        Ok((Tx::write(self.0), found))
+    }
+}
