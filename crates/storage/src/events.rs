@@ -15,7 +15,7 @@ use crate::{StoreError, Tx};
 macro_rules! list {
     ($index:literal, $that:literal) => {
         concat!(
-            "SELECT payload_json FROM agent_events INDEXED BY ",
+            "SELECT payload_json, ts, id FROM agent_events INDEXED BY ",
             $index,
             " WHERE ", $that,
             " AND ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR run_id = $2) AND ($3 IS NULL OR agent_id = $3)
@@ -184,14 +184,14 @@ impl Events<'_> {
         ));
     }
 
-    /// The newest events that `filter` lets through, oldest first.
+    /// A page of the newest events that `filter` lets through, oldest first.
     ///
     /// # Errors
     ///
     /// If the database fails.
     pub async fn list(&mut self, filter: &EventFilter) -> Result<Page, StoreError> {
         let sql = self.narrowest(filter).await?;
-        let rows: Vec<Document> = sqlx::query(sql)
+        let rows = sqlx::query(sql)
             .bind(filter.project_id.as_deref())
             .bind(filter.run_id.as_deref())
             .bind(filter.agent_id.as_deref())
@@ -200,10 +200,9 @@ impl Events<'_> {
             .bind(filter.before.as_ref().map(|before| &before.time))
             .bind(filter.before.as_ref().map(|before| &before.id))
             .bind(filter.limit.saturating_add(1))
-            .try_map(|row: SqliteRow| row.try_get(0).map(Document::stored))
             .fetch_all(self.0.conn())
             .await?;
-        let mut page = Page::of(rows, filter.limit, "ts");
+        let mut page = Page::of(rows, filter.limit)?;
         page.documents.reverse();
         Ok(page)
     }
@@ -269,3 +268,6 @@ impl Events<'_> {
             .await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! Pages by key: a page begins where the one before ended, however many rows lie before it.
 
 use pilotdeck_domain::paging::Cursor;
-use serde_json::{Map, Value};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
 use crate::Document;
 
@@ -46,19 +47,22 @@ pub struct Page {
 }
 
 impl Page {
-    /// The page of at most `limit` rows, newest first, of `rows` that were read with one to spare; `time` is the field
-    /// that the list goes by.
-    pub(crate) fn of(mut rows: Vec<Document>, limit: i64, time: &str) -> Self {
+    /// The page of at most `limit` rows, newest first, of `rows` that were read with one to spare: the document, the time
+    /// that the list goes by, and the id.
+    pub(crate) fn of(mut rows: Vec<SqliteRow>, limit: i64) -> Result<Self, sqlx::Error> {
         let limit = usize::try_from(limit).unwrap_or_default();
         let is_cut = rows.len() > limit;
         rows.truncate(limit);
-        rows.retain(|row| row.as_str() != UNREADABLE);
-        let last = rows.last().filter(|_| is_cut).and_then(|row| row.fields().ok());
-        Self { documents: rows, next: last.and_then(|last| cursor(&last, time)) }
+        // What cannot be read has its place in the list, too.
+        let next = match rows.last().filter(|_| is_cut) {
+            Some(last) => Some(Cursor { time: last.try_get(1)?, id: last.try_get(2)? }),
+            None => None,
+        };
+        let mut documents = Vec::with_capacity(rows.len());
+        for row in rows {
+            documents.push(Document::stored(row.try_get(0)?));
+        }
+        documents.retain(|document| document.as_str() != UNREADABLE);
+        Ok(Self { documents, next })
     }
-}
-
-fn cursor(row: &Map<String, Value>, time: &str) -> Option<Cursor> {
-    let text = |field: &str| row.get(field).and_then(Value::as_str).map(str::to_owned);
-    Some(Cursor { time: text(time).unwrap_or_default(), id: text("id")? })
 }

@@ -15,7 +15,7 @@ use crate::{StoreError, Tx};
 macro_rules! list {
     ($that:literal) => {
         concat!(
-            "SELECT payload_json FROM agent_runs WHERE ",
+            "SELECT payload_json, coalesce(created_at, ''), id FROM agent_runs WHERE ",
             $that,
             " AND ",
             before!("agent_runs", "coalesce(created_at, '')", "$4", "$5"),
@@ -276,9 +276,8 @@ impl Runs<'_> {
             .bind(filter.after.as_ref().map(|after| &after.id))
             .bind(filter.limit.saturating_add(1))
             .bind(filter.offset)
-            .try_map(|row: SqliteRow| row.try_get(0).map(Document::stored))
             .fetch_all(self.0.conn())
             .await?;
-        Ok((Page::of(rows, filter.limit, "createdAt"), total))
+        Ok((Page::of(rows, filter.limit)?, total))
     }
 }

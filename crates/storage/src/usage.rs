@@ -2,8 +2,6 @@
 
 use pilotdeck_domain::paging::Cursor;
 use pilotdeck_domain::usage::UsageRecord;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 use crate::document::{Document, print};
 use crate::paging::{Page, before};
@@ -54,7 +52,7 @@ macro_rules! counts {
 macro_rules! list {
     ($that:literal) => {
         concat!(
-            "SELECT payload_json FROM token_usage_records WHERE ",
+            "SELECT payload_json, ts, id FROM token_usage_records WHERE ",
             $that,
             " AND ",
             that_match!(),
@@ -115,7 +113,7 @@ statements! {
                                                                   iif($7 IS NULL, 9223372036854775807, 0)))
                AND u.ts <= coalesce($6, x'') AND ", counts!("u"), "
              ORDER BY u.ts DESC, u.rowid DESC LIMIT $8)
-        SELECT u.payload_json FROM recent r CROSS JOIN token_usage_records u ON u.rowid = r.place
+        SELECT u.payload_json, u.ts, u.id FROM recent r CROSS JOIN token_usage_records u ON u.rowid = r.place
          ORDER BY r.ts DESC, r.place DESC");
 }
 
@@ -250,10 +248,9 @@ impl Usage<'_> {
             .bind(time)
             .bind(id)
             .bind(limit_and_one)
-            .try_map(|row: SqliteRow| row.try_get(0).map(Document::stored))
             .fetch_all(self.0.conn())
             .await?;
-        Ok(Page::of(rows, limit, "ts"))
+        Ok(Page::of(rows, limit)?)
     }
 
     /// The statement that walks past the fewest records; none where no record can match.

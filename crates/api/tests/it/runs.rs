@@ -377,11 +377,12 @@ async fn lists_are_read_page_by_page_whatever_is_added_in_between() {
 }
 
 #[tokio::test]
-async fn events_and_usage_are_read_page_by_page() {
+async fn events_and_usage_are_read_page_by_page_whatever_is_added_in_between() {
     let app = TestApp::start().await;
     for n in 0..5 {
-        app.post("/api/agent/events").json(&json!({ "id": format!("evt-{n}") })).send().await;
-        let usage = json!({ "id": format!("usage-{n}"), "ts": "2026-01-01" });
+        let event = json!({ "id": format!("evt-{n}"), "projectId": "p" });
+        app.post("/api/agent/events").json(&event).send().await;
+        let usage = json!({ "id": format!("usage-{n}"), "projectId": "p", "ts": "2026-01-01" });
         app.post("/api/agent/usage").json(&usage).send().await;
     }
 
@@ -397,9 +398,10 @@ async fn events_and_usage_are_read_page_by_page() {
             vec![vec!["usage-4", "usage-3"], vec!["usage-2", "usage-1"], vec!["usage-0"]],
         ),
     ] {
-        let mut path = format!("{list}?limit=2");
+        let mut path = format!("{list}?projectId=p&limit=2");
         for (place, expected) in expected.iter().enumerate() {
             let page = app.get(&path).send().await.body;
+            app.post(list).json(&json!({ "projectId": "p", "ts": "2026-01-01" })).send().await;
 
             assert_eq!(
                 (&ids(&page["data"]), page["total"].as_u64()),
@@ -407,7 +409,7 @@ async fn events_and_usage_are_read_page_by_page() {
             );
             assert_eq!(page["nextCursor"].is_null(), place == 2, "{page}");
             path = format!(
-                "{list}?limit=2&{parameter}={}",
+                "{list}?projectId=p&limit=2&{parameter}={}",
                 page["nextCursor"].as_str().unwrap_or_default()
             );
         }
