@@ -136,6 +136,32 @@ async fn every_change_has_its_line() {
 }
 
 #[tokio::test]
+async fn the_newest_lines_are_read_backwards_whatever_is_added_in_between() {
+    let app = an_app().await;
+    change_everything(&app).await;
+    let places = |lines: &[Value]| -> Vec<u64> {
+        lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect()
+    };
+    let all = places(&lines(&app, "limit=2000").await);
+
+    let mut walked: Vec<u64> = Vec::new();
+    loop {
+        let before = walked.first().map(|first| format!("&before={first}")).unwrap_or_default();
+        let mut page = places(&lines(&app, &format!("limit=7{before}")).await);
+        if page.is_empty() {
+            break;
+        }
+        page.append(&mut walked);
+        walked = page;
+        app.post("/api/agent/events").json(&json!({})).send().await;
+    }
+
+    assert_eq!(walked, all);
+    let answer = app.get("/api/ledger?before=x").as_admin().send().await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+}
+
+#[tokio::test]
 async fn the_first_lines_tell_how_the_database_began() {
     let app = an_app().await;
 
