@@ -64,9 +64,10 @@ END;
 DROP INDEX IF EXISTS events_by_run;
 CREATE INDEX events_by_run ON agent_events (run_id, ts, type, project_id, agent_id);
 CREATE INDEX IF NOT EXISTS idx_events_ts ON agent_events (ts);
-CREATE INDEX events_by_project_agent ON agent_events (project_id, agent_id, ts);
-CREATE INDEX events_by_project_type ON agent_events (project_id, type, ts);
-CREATE INDEX events_by_agent_type ON agent_events (agent_id, type, ts);
+CREATE INDEX events_by_project_agent ON agent_events (project_id, agent_id, ts)
+    WHERE project_id IS NOT NULL AND agent_id IS NOT NULL;
+CREATE INDEX events_by_project_type ON agent_events (project_id, type, ts) WHERE project_id IS NOT NULL;
+CREATE INDEX events_by_agent_type ON agent_events (agent_id, type, ts) WHERE agent_id IS NOT NULL;
 
 -- Usage: what the records of a group have in common.
 CREATE TABLE usage_groups (
