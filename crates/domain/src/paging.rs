@@ -22,7 +22,7 @@ impl Cursor {
     /// The cursor as clients of the list called `list` carry it.
     #[must_use]
     pub fn print(&self, list: &str) -> String {
-        let words = serde_json::to_vec(&(&self.time, &self.id)).expect("texts are JSON");
+        let words = serde_json::json!([self.time, self.id]).to_string().into_bytes();
         digest(list, &words).iter().chain(&words).fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text

@@ -105,6 +105,7 @@ fn time(i: i64, seconds: i64) -> String {
 }
 
 /// A question, and how it is put to a database of so many rows.
+#[derive(Clone)]
 enum Question {
     Events(EventFilter),
     Runs(RunFilter),
@@ -127,8 +128,17 @@ impl Question {
 
 /// All questions, for a database of `rows` rows.
 fn questions(rows: i64) -> Vec<(String, Question)> {
+    [questions_about_events(rows), questions_about_runs(rows), questions_about_usage(rows)].concat()
+}
+
+/// The end of a page in the middle of a list of so many rows.
+fn middle(rows: i64, seconds: i64) -> Cursor {
+    Cursor { time: time(rows / 2, seconds), id: String::new() }
+}
+
+/// Pages of events.
+fn questions_about_events(rows: i64) -> Vec<(String, Question)> {
     let mut all = Vec::new();
-    let middle = |seconds| Cursor { time: time(rows / 2, seconds), id: String::new() };
     for [project, run, agent, kind] in [
         ["", "", "", ""],
         ["huge", "", "", ""],
@@ -170,13 +180,18 @@ fn questions(rows: i64) -> Vec<(String, Question)> {
     }
     let event = EventFilter { limit: 200, ..EventFilter::default() };
     let huge = EventFilter { project_id: word("huge"), ..event.clone() };
-    let old = EventFilter { before: Some(middle(10)), ..huge.clone() };
+    let old = EventFilter { before: Some(middle(rows, 10)), ..huge.clone() };
     let recent = EventFilter { since: Some(time(rows - 100, 10)), ..huge.clone() };
     let none = EventFilter { since: Some(time(rows + 100, 10)), ..huge };
     all.push(("events huge, before the middle".into(), Question::Events(old)));
     all.push(("events huge, since lately".into(), Question::Events(recent)));
     all.push(("events huge, since later".into(), Question::Events(none)));
+    all
+}
 
+/// Pages of runs, with their totals.
+fn questions_about_runs(rows: i64) -> Vec<(String, Question)> {
+    let mut all = Vec::new();
     for [project, agent, status] in [
         ["", "", ""],
         ["huge", "", ""],
@@ -204,13 +219,18 @@ fn questions(rows: i64) -> Vec<(String, Question)> {
     }
     let run = RunFilter { limit: 50, ..RunFilter::default() };
     let huge = RunFilter { project_id: word("huge"), ..run };
-    let after = RunFilter { after: Some(middle(10)), ..huge.clone() };
+    let after = RunFilter { after: Some(middle(rows, 10)), ..huge.clone() };
     let offset = RunFilter { offset: rows / 2, ..huge.clone() };
     let beyond = RunFilter { offset: rows, ..huge };
     all.push(("runs huge, after the middle".into(), Question::Runs(after)));
     all.push((format!("runs huge, offset of half ({OFFSET})"), Question::Runs(offset)));
     all.push(("runs huge, offset beyond the end".into(), Question::Runs(beyond)));
+    all
+}
 
+/// Pages of usage, and what it adds up to.
+fn questions_about_usage(rows: i64) -> Vec<(String, Question)> {
+    let mut all = Vec::new();
     for [project, agent, workspace, source] in [
         ["", "", "", ""],
         ["huge", "", "", ""],
@@ -253,7 +273,10 @@ fn questions(rows: i64) -> Vec<(String, Question)> {
         until: Some(time(rows / 2 + 1500, 30)),
         ..UsageFilter::default()
     };
-    all.push(("usage huge, after the middle".into(), Question::Usage(huge(), Some(middle(30)))));
+    all.push((
+        "usage huge, after the middle".into(),
+        Question::Usage(huge(), Some(middle(rows, 30))),
+    ));
     let both = UsageFilter { agent_id: word("main"), ..old.clone() };
     all.push(("usage huge/main, until the middle".into(), Question::Usage(both, None)));
     all.push(("usage huge, until the middle".into(), Question::Usage(old.clone(), None)));

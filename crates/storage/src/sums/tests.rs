@@ -110,7 +110,7 @@ fn quoted(prefix: &str, word: Option<u8>) -> String {
 }
 
 impl Call {
-    fn record(&self, id: &str, run: Option<String>, session: Option<u8>) -> UsageRecord {
+    fn record(&self, id: &str, run: Option<&str>, session: Option<u8>) -> UsageRecord {
         let [project, agent, workspace, source, model] = self.belongs;
         let named = |prefix: &str, word: Option<u8>| word.map(|word| format!("{prefix}{word}"));
         let ts = noon() + TimeDelta::hours(self.hours.into());
@@ -161,7 +161,7 @@ async fn apply(tx: &mut Tx, place: usize, step: &Step) {
             tx.runs().detach(&format!("p{project}")).await.unwrap();
         }
         Step::Remove { run: id } => {
-            run(tx, format!("DELETE FROM agent_runs WHERE id = 'r{id}'")).await
+            run(tx, format!("DELETE FROM agent_runs WHERE id = 'r{id}'")).await;
         }
         Step::Record(calls) => {
             let mut taken: BTreeSet<String> =
@@ -170,14 +170,14 @@ async fn apply(tx: &mut Tx, place: usize, step: &Step) {
                 let of_run = call
                     .run
                     .map(|run| if run == 3 { "ses0".to_owned() } else { format!("run{run}") });
-                let record = call.record(&format!("u{}", call.id), of_run, call.session);
+                let record = call.record(&format!("u{}", call.id), of_run.as_deref(), call.session);
                 if taken.insert(record.id().to_string()) {
                     tx.usage().append_with_commit(&UsageRow::from(&record));
                 }
             }
         }
         Step::Report { run, session, call } => {
-            let record = call.record(&format!("total{run}"), Some(format!("run{run}")), *session);
+            let record = call.record(&format!("total{run}"), Some(&format!("run{run}")), *session);
             tx.usage().mark_total(&record).await.unwrap();
             if tx.usage().find(record.id().as_str()).await.unwrap().is_some() {
                 tx.usage().replace(&record).await.unwrap();
@@ -186,7 +186,7 @@ async fn apply(tx: &mut Tx, place: usize, step: &Step) {
             }
         }
         Step::Forget { id } => {
-            run(tx, format!("DELETE FROM token_usage_records WHERE id = 'u{id}'")).await
+            run(tx, format!("DELETE FROM token_usage_records WHERE id = 'u{id}'")).await;
         }
     }
 }
@@ -232,8 +232,8 @@ async fn counted(tx: &mut Tx) -> Vec<Map<String, Value>> {
         .filter_map(|record| text(record, "runId").or_else(|| text(record, "sessionId")))
         .collect();
     let is_replaced = |record: &Map<String, Value>| {
-        let names = [text(record, "runId"), text(record, "sessionId")];
-        is_total(record) && names.into_iter().flatten().any(|name| named.contains(&name))
+        let of_run = [text(record, "runId"), text(record, "sessionId")];
+        is_total(record) && of_run.into_iter().flatten().any(|name| named.contains(&name))
     };
     all.iter().filter(|record| !is_replaced(record)).cloned().collect()
 }
