@@ -22,7 +22,7 @@ statements! {
         INSERT INTO agent_events (id, ts, type, level, project_id, run_id, agent_id, title, message, payload_json)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                value ->> 8, value ->> 9
-          FROM json_each($2)";
+          FROM jsonb_each($2)";
     LIST = "
         SELECT payload_json FROM agent_events
          WHERE ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR run_id = $2) AND ($3 IS NULL OR agent_id = $3)

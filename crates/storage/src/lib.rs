@@ -18,6 +18,7 @@ mod identity;
 mod insights;
 mod ledger;
 mod lock;
+mod merger;
 mod meta;
 mod migrations;
 mod open;

@@ -19,7 +19,7 @@ statements! {
                                          prompt_tokens, completion_tokens, total_tokens, cost, payload_json)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
-          FROM json_each($3)";
+          FROM jsonb_each($3)";
     REPLACE = "
         UPDATE token_usage_records
            SET ts = $2, project_id = $3, run_id = $4, agent_id = $5, workspace = $6, session_id = $7, source = $8,

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::commits::Announcer;
+use crate::merger::Bell;
 use crate::pending::Pending;
 use crate::{Freshness, StoreError};
 
@@ -27,6 +28,8 @@ pub(crate) struct Writer {
     freshness: Freshness,
     /// Where commits are told.
     pub(crate) announcer: Announcer,
+    /// Hears how often there was a commit.
+    bell: Bell,
 }
 
 impl Writer {
@@ -34,10 +37,11 @@ impl Writer {
         mut conn: SqliteConnection,
         freshness: Freshness,
         announcer: Announcer,
+        bell: Bell,
     ) -> Result<Self, StoreError> {
         let hears = freshness.clone();
         conn.lock_handle().await?.set_update_hook(move |change| hears.changing(change.table));
-        Ok(Self { conn: Some(conn), is_open: false, head: None, freshness, announcer })
+        Ok(Self { conn: Some(conn), is_open: false, head: None, freshness, announcer, bell })
     }
 
     pub(crate) fn conn(&mut self) -> Result<&mut SqliteConnection, StoreError> {
@@ -71,6 +75,7 @@ impl Writer {
         pending.commit(self.conn()?, lines).await?;
         self.freshness.settle();
         self.is_open = false;
+        self.bell.committed();
         Ok(())
     }
 
