@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use actix_web::App;
 use serde_json::Value;
-use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema};
+use utoipa::openapi::{
+    Content, ObjectBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
+};
 use utoipa::{OpenApi as _, ToSchema};
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -14,6 +17,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::error::ErrorCode;
 use crate::guard::permission;
 use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
+use crate::receipts::{IDEMPOTENCY_KEY, PATTERN};
 use crate::schemas::{No, QueryFlag, QueryNumber, QueryPlace, QueryTime};
 use crate::sessions::COOKIE;
 use crate::{
@@ -86,7 +90,10 @@ pub(crate) struct FieldFailure {
             operation asks of its caller.\n\nSchemas say what to send. Clients that are not as strict are understood, \
             too: `x-lenient` beside a schema is the wider schema of what is taken in its place, and what it becomes is \
             said in words. Null is the same as absent, unless a change is to empty a field. U+0000 is refused in every \
-            text.",
+            text.\n\nA change that carries an `Idempotency-Key` is made once: whoever repeats it gets the same answer for 24 \
+            hours, also after a restart, and 422 `idempotency_key_reused` if anything of the request is different. Keys \
+            belong to their principal; all agents are one. What was refused leaves no trace and may be tried again. \
+            Signing in and out and changing a password take the header and keep nothing of their answers.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Failure, QueryFlag, QueryNumber, QueryPlace, QueryTime)),
@@ -185,6 +192,12 @@ fn complete(operation: &mut Operation, changes: bool) {
         }
     }
     let takes_body = operation.request_body.is_some();
+    let is_filed = |tag: &str| operation.tags.iter().flatten().any(|filed| filed == tag);
+    let keeps_receipts = changes && !is_filed("auth") && permission != Permission::Administer;
+    if keeps_receipts {
+        let parameters = operation.parameters.get_or_insert_default();
+        parameters.push(RefOr::T(idempotency_key()));
+    }
     let takes_parameters =
         operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
     let in_path = operation
@@ -215,6 +228,9 @@ fn complete(operation: &mut Operation, changes: bool) {
     if changes {
         failures.push(("507", "The disk is full"));
     }
+    if keeps_receipts {
+        failures.push(("422", "The idempotency key was used for another request"));
+    }
     if !is_public {
         failures.push(("401", "There is no credential that holds"));
     }
@@ -231,6 +247,20 @@ fn complete(operation: &mut Operation, changes: bool) {
             .entry(status.to_owned())
             .or_insert_with(|| RefOr::T(failure(description)));
     }
+}
+
+fn idempotency_key() -> Parameter {
+    let key = ObjectBuilder::new().schema_type(Type::String).pattern(Some(PATTERN));
+    ParameterBuilder::new()
+        .name(IDEMPOTENCY_KEY)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "A name that the client gives to this request, such as a UUID. Sent again with the same key within 24 hours, \
+             the request is answered as it was and does nothing.",
+        ))
+        .schema(Some(key))
+        .build()
 }
 
 fn failure(description: &str) -> Response {

@@ -7,6 +7,7 @@ use pilotdeck_domain::events::Event;
 use pilotdeck_domain::identity::{Actor, Author, Permission};
 use pilotdeck_domain::ledger::{Operation, SubjectKind};
 use pilotdeck_storage::{Collection, Document, StoreError, Tx};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Stale;
@@ -20,7 +21,7 @@ pub mod proposals;
 pub struct Actions(pub(crate) Store);
 
 /// What became of one action.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum ActionOutcome {
     /// It was done, or recorded only.
     Done {
@@ -81,7 +82,7 @@ pub enum ActionOutcome {
 }
 
 /// What became of a request to act.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct ActionsOutcome {
     /// The outcome of each action, in order.
     pub results: Vec<ActionOutcome>,
@@ -123,7 +124,10 @@ impl Actions {
                 InvalidInput::new("actions", "actions must have at most 10000 items").into()
             );
         }
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let context = &in_run(&mut tx, context).await?;
         let mut results = Vec::with_capacity(items.len());
@@ -141,9 +145,10 @@ impl Actions {
         }
         outcome.last_updated = tx.last_updated(Collection::Projects).await?;
         if outcome.results.iter().any(|result| matches!(result, ActionOutcome::Done { .. })) {
-            tx.commit().await?;
+            self.0.finish(tx, actor, &author, outcome).await
+        } else {
+            self.0.finish_unchanged(tx, actor, &author, outcome).await
         }
-        Ok(outcome)
     }
 }
 

@@ -14,6 +14,7 @@ mod intake;
 pub mod ledger;
 pub mod profiles;
 pub mod projects;
+mod receipts;
 pub mod runs;
 pub mod usage;
 

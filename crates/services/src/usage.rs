@@ -11,6 +11,7 @@ use pilotdeck_storage::{Collection, Document, Tx, UsageRow};
 pub use pilotdeck_storage::{StoredUsage, UsageFilter};
 use serde_json::{Map, Value};
 
+use crate::receipts::Key;
 use crate::{Error, MAX_ITEMS, Store};
 
 /// The fields of a run's usage record that make it another total than before.
@@ -61,7 +62,8 @@ impl Usage {
         let now = self.0.clock.now();
         let parsed: Vec<_> = items.into_iter().map(|item| UsageRecord::create(item, now)).collect();
         let records = parsed.iter().flatten().map(PrintedUsage::from).collect();
-        let mut stored = self.0.intake.record(author, records).await?.into_iter();
+        let key = Key::of(actor, &author);
+        let mut stored = self.0.intake.record(author, key, records).await?.into_iter();
         Ok(parsed
             .into_iter()
             .filter_map(|outcome| match outcome {

@@ -1,12 +1,15 @@
 //! Stored documents, handed on without being parsed.
 
 use pilotdeck_domain::events::Event;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::StoreError;
 
-/// A row's document as it is served: a strict JSON object. PilotDeck wrote it, or adopted it, in this form.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A row's document as it is served: a strict JSON object. PilotDeck wrote it, or adopted it, in this form. Receipts hold
+/// it as a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Document(String);
 
 impl Document {

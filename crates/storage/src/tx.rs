@@ -106,6 +106,22 @@ impl Tx {
             Inner::Write(write) => write.commit().await,
         }
     }
+
+    /// Keeps the receipts of a transaction that changed nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unrecorded`] if there is a change after all; what the engine says otherwise.
+    pub async fn commit_receipts(self) -> Result<(), StoreError> {
+        match self.0 {
+            Inner::Write(mut write)
+                if write.recorded.is_empty() && write.pending.changes_nothing() =>
+            {
+                write.turn.commit(&[], &write.pending).await
+            }
+            _ => Err(StoreError::Unrecorded),
+        }
+    }
 }
 
 impl Write {

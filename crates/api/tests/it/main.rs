@@ -17,5 +17,6 @@ mod plugin;
 mod profiles;
 mod projects;
 mod proposals;
+mod receipts;
 mod runs;
 mod usage;

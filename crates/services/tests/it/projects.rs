@@ -1,7 +1,7 @@
 //! Projects.
 
 use pilotdeck_services::events::EventFilter;
-use pilotdeck_services::projects::{BatchOp, ProjectFilter};
+use pilotdeck_services::projects::{BatchOp, ProjectFilter, Refusal};
 use pilotdeck_services::runs::RunFilter;
 use pilotdeck_services::usage::UsageFilter;
 use pilotdeck_services::{Error, Kind};
@@ -131,7 +131,7 @@ async fn operations_of_a_batch_see_earlier_ones_and_fail_for_themselves() {
     let results = &outcome.results;
     assert!(matches!(
         results[..],
-        [Ok(_), Err(Error::Stale(_)), Err(Error::NotFound { .. }), Err(Error::Invalid(_)), Ok(_)]
+        [Ok(_), Err(Refusal::Stale(_)), Err(Refusal::NotFound { .. }), Err(Refusal::Invalid(_)), Ok(_)]
     ));
     let project = world.project().await;
     assert_eq!((&project["notes"], &project["progress"]), (&json!("a"), &json!(7)));

@@ -20,7 +20,7 @@ const EXCUSED: [(&str, &str, &str); 4] = [
     ("insights", "TOKENS", "adds up all records"),
 ];
 
-const ALL: [(&str, &[(&str, &str)]); 11] = [
+const ALL: [(&str, &[(&str, &str)]); 12] = [
     ("capabilities", crate::capabilities::STATEMENTS),
     ("events", crate::events::STATEMENTS),
     ("identity", crate::identity::STATEMENTS),
@@ -29,6 +29,7 @@ const ALL: [(&str, &[(&str, &str)]); 11] = [
     ("meta", crate::meta::STATEMENTS),
     ("profiles", crate::profiles::STATEMENTS),
     ("projects", crate::projects::STATEMENTS),
+    ("receipts", crate::receipts::STATEMENTS),
     ("runs", crate::runs::STATEMENTS),
     ("streams", crate::streams::STATEMENTS),
     ("usage", crate::usage::STATEMENTS),

@@ -1,0 +1,306 @@
+//! Requests that carry an idempotency key: made once, answered the same each time.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use pilotdeck_testkit::{Answer, Method, Request, TestApp};
+use serde_json::{Value, json};
+
+const KEY: &str = "idempotency-key";
+
+/// What is the same in an answer and its repetition: all but what is about the exchange itself.
+fn essence(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
+    let mut headers: Vec<_> = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| !["x-request-id", "date"].contains(&name.as_str()))
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+        .collect();
+    headers.sort();
+    (answer.status.as_u16(), headers, answer.text.clone())
+}
+
+async fn an_app() -> (TestApp, String) {
+    let app = TestApp::builder().at("2026-02-11T15:00:00Z").start().await;
+    let cookie = app.sign_in("admin", "admin").await;
+    for id in ["p", "q", "gone"] {
+        app.a_project(json!({ "id": id })).await;
+    }
+    app.a_run(json!({ "id": "r", "sessionId": "ses_1" })).await;
+    for (path, id) in [
+        ("profiles", "a"),
+        ("profiles", "a-gone"),
+        ("capabilities", "c"),
+        ("capabilities", "c-gone"),
+    ] {
+        let made = app
+            .post(&format!("/api/agent/{path}"))
+            .json(&json!({ "id": id, "name": id }))
+            .send()
+            .await;
+        assert_eq!(made.status, 201, "{}", made.text);
+    }
+    for id in ["prop-a", "prop-r"] {
+        let proposal = json!({
+            "id": id, "status": "pending_review", "type": "update_status", "projectId": "p",
+            "payload": { "status": "paused" },
+        });
+        let made = app.post("/api/agent/actions").json(&proposal).send().await;
+        assert_eq!(made.status, 201, "{}", made.text);
+    }
+    (app, cookie)
+}
+
+/// Every kind of change, with the status of its answer.
+fn changes() -> Vec<(Method, &'static str, Value, u16)> {
+    let (post, patch) = (Method::POST, Method::PATCH);
+    let action = |id: &str| json!({ "id": id, "type": "bump_progress", "params": { "delta": 5 } });
+    vec![
+        (post.clone(), "/api/projects", json!({ "name": "Minted" }), 201),
+        (patch.clone(), "/api/projects/p", json!({ "progress": 5 }), 200),
+        (Method::PUT, "/api/projects/p?x=1", json!({ "progress": 6 }), 200),
+        (
+            post.clone(),
+            "/api/projects/batch",
+            json!({ "ops": [
+                { "id": "p", "patch": { "progress": 7 } }, { "id": "none", "patch": {} }, { "id": "p" }, 5,
+                { "id": "p", "patch": {}, "ifUpdatedAt": "2020-01-01" },
+                { "id": "p", "patch": { "status": {} } },
+            ] }),
+            200,
+        ),
+        (
+            post.clone(),
+            "/api/projects/batch",
+            json!({ "ops": [{ "id": "none", "patch": {} }] }),
+            200,
+        ),
+        (post.clone(), "/api/projects/reorder", json!({ "ids": ["q", "p"] }), 200),
+        (Method::DELETE, "/api/projects/gone", Value::Null, 200),
+        (
+            post.clone(),
+            "/api/agent/runs",
+            json!({ "agentId": "a", "usage": { "totalTokens": 5 } }),
+            201,
+        ),
+        (post.clone(), "/api/agent/runs", json!({ "id": "r" }), 200),
+        (patch.clone(), "/api/agent/runs/ses_1", json!({ "status": "completed" }), 200),
+        (post.clone(), "/api/agent/events", json!({ "title": "Minted" }), 201),
+        (post.clone(), "/api/agent/events", json!({ "id": "prop-a" }), 200),
+        (
+            post.clone(),
+            "/api/agent/usage",
+            json!({ "records": [{ "totalTokens": 1, "cost": 0.1 }, { "model": {} }, 5, { "id": "u" }, { "id": "u" }] }),
+            200,
+        ),
+        (
+            post.clone(),
+            "/api/agent/actions",
+            json!({ "projectId": "p", "actions": [
+                action("act-1"), action("act-1"), action("prop-a"), { "type": "set_status", "params": {} }, 5,
+                { "id": "act-2", "type": "add_tag", "projectId": "none", "params": { "tag": "x" } },
+                { "id": "act-3", "type": "add_tag", "params": { "tag": "x" }, "ifUpdatedAt": "2020-01-01" },
+                { "type": "add_tag", "params": { "tag": "minted" } },
+            ] }),
+            200,
+        ),
+        (
+            post.clone(),
+            "/api/agent/actions",
+            json!({ "status": "pending_review", "type": "add_note", "projectId": "p", "payload": { "note": "n" } }),
+            201,
+        ),
+        (post.clone(), "/api/agent/proposals/prop-a/accept", json!({ "reason": "yes" }), 200),
+        (post.clone(), "/api/agent/proposals/prop-r/reject", Value::Null, 200),
+        (post.clone(), "/api/agent/profiles", json!({ "name": "Minted" }), 201),
+        (post.clone(), "/api/agent/profiles", json!({ "id": "a" }), 200),
+        (patch.clone(), "/api/agent/profiles/a", json!({ "enabled": false }), 200),
+        (Method::DELETE, "/api/agent/profiles/a-gone", Value::Null, 200),
+        (post.clone(), "/api/agent/capabilities", json!({ "name": "Minted" }), 201),
+        (post, "/api/agent/capabilities", json!({ "id": "c" }), 200),
+        (patch, "/api/agent/capabilities/c", json!({ "enabled": false }), 200),
+        (Method::DELETE, "/api/agent/capabilities/c-gone", Value::Null, 200),
+    ]
+}
+
+fn asked(app: &TestApp, cookie: &str, change: &(Method, &str, Value, u16), key: &str) -> Request {
+    let (method, path, body, _) = change;
+    let request = app.request(method.clone(), path).with_cookie(cookie).header(KEY, key);
+    if body.is_null() { request } else { request.json(body) }
+}
+
+#[tokio::test]
+async fn every_kind_of_change_is_made_once_and_answered_the_same_also_after_a_restart() {
+    let (mut app, cookie) = an_app().await;
+    let changes = changes();
+    let mut first = Vec::new();
+    for (place, change) in changes.iter().enumerate() {
+        let answer = asked(&app, &cookie, change, &format!("key-{place}")).send().await;
+        assert_eq!(answer.status, change.3, "{} {}: {}", change.0, change.1, answer.text);
+        first.push(essence(&answer));
+    }
+    let head = app.ledger_head().await;
+
+    for is_restarted in [false, true] {
+        if is_restarted {
+            app = app.restart().await;
+        }
+        app.clock.turn(TimeDelta::hours(11));
+        for (place, change) in changes.iter().enumerate() {
+            let again = asked(&app, &cookie, change, &format!("key-{place}")).send().await;
+            assert_eq!(essence(&again), first[place], "{} {}", change.0, change.1);
+        }
+        assert_eq!(app.ledger_head().await, head);
+    }
+}
+
+#[tokio::test]
+async fn every_change_of_the_document_is_among_them() {
+    let app = TestApp::start().await;
+    let document = app.get("/api/openapi.json").send().await.body;
+    let fits = |pattern: &str, path: &str| {
+        let path = path.split('?').next().unwrap_or_default();
+        let (pattern, path): (Vec<_>, Vec<_>) =
+            (pattern.split('/').collect(), path.split('/').collect());
+        pattern.len() == path.len()
+            && pattern.iter().zip(&path).all(|(one, other)| one.starts_with('{') || one == other)
+    };
+    let mut missing = BTreeSet::new();
+
+    for (pattern, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let takes_key = operation["parameters"].as_array().is_some_and(|all| {
+                all.iter().any(|parameter| parameter["name"] == "Idempotency-Key")
+            });
+            let is_tested = changes().iter().any(|(change, path, _, _)| {
+                change.as_str().eq_ignore_ascii_case(method) && fits(pattern, path)
+            });
+            if takes_key != is_tested {
+                missing.insert(format!("{method} {pattern}"));
+            }
+            assert_eq!(
+                takes_key,
+                operation["responses"].get("422").is_some(),
+                "{method} {pattern}"
+            );
+        }
+    }
+
+    assert_eq!(missing, BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_request_of_one_principal() {
+    let (app, cookie) = an_app().await;
+    let event = |body: Value| app.post("/api/agent/events").header(KEY, "k").json(&body);
+    let made = event(json!({ "title": "one" })).send().await;
+    assert_eq!(made.status, 201);
+
+    let project = json!({ "progress": 50 });
+    for other in [
+        event(json!({ "title": "two" })),
+        app.post("/api/agent/usage").header(KEY, "k").json(&json!({ "title": "one" })),
+        app.post("/api/agent/events?x=1").header(KEY, "k").json(&json!({ "title": "one" })),
+        app.patch("/api/projects/p").header(KEY, "k").json(&project),
+        app.delete("/api/projects/p").header(KEY, "k"),
+    ] {
+        let answer = other.send().await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (422, "idempotency_key_reused"));
+    }
+    let person = event(json!({ "title": "two" })).with_cookie(&cookie).send().await;
+
+    assert_eq!(person.status, 201);
+    assert_ne!(person.body["data"]["id"], made.body["data"]["id"]);
+    assert_eq!(app.data("/api/projects/p").await["progress"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_at_once_with_one_key_one_is_done_and_all_hear_the_same() {
+    let (app, cookie) = an_app().await;
+    let (before, _) = app.ledger_head().await;
+
+    for (method, path, body, status) in [
+        (Method::POST, "/api/agent/events", json!({ "title": "one" }), 201),
+        (Method::POST, "/api/agent/usage", json!({ "totalTokens": 1 }), 200),
+        (Method::PATCH, "/api/projects/p", json!({ "progress": 50 }), 200),
+    ] {
+        let change = (method, path, body, status);
+        let asking = (0..24).map(|_| asked(&app, &cookie, &change, path).send());
+        let answers = join_all(asking).await;
+        assert!(answers.iter().all(|answer| essence(answer) == essence(&answers[0])));
+        assert_eq!(answers[0].status, status);
+    }
+
+    assert_eq!(app.ledger_head().await.0, before + 3);
+}
+
+#[tokio::test]
+async fn what_was_refused_may_be_tried_again_under_its_key() {
+    let app = TestApp::start().await;
+    let change = |body: Value| app.patch("/api/projects/p").header(KEY, "k").json(&body);
+    assert_eq!(change(json!({ "progress": 5 })).send().await.status, 404);
+    app.a_project(json!({ "id": "p" })).await;
+    assert_eq!(change(json!({ "name": "" })).send().await.status, 400);
+
+    let made = change(json!({ "progress": 5 })).send().await;
+
+    assert_eq!(made.status, 200, "{}", made.text);
+}
+
+#[tokio::test]
+async fn a_receipt_is_forgotten_some_time_after_the_promised_day() {
+    let app = TestApp::builder().at("2026-02-11T15:00:00Z").start().await;
+    let event = |body: Value| app.post("/api/agent/events").header(KEY, "k").json(&body);
+    assert_eq!(event(json!({ "title": "one" })).send().await.status, 201);
+    app.clock.turn(TimeDelta::hours(24));
+    assert_eq!(event(json!({ "title": "two" })).send().await.status, 422);
+
+    app.clock.turn(TimeDelta::hours(25));
+    let answer = event(json!({ "title": "two" })).send().await;
+
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    assert_eq!(event(json!({ "title": "two" })).send().await.text, answer.text);
+    assert_eq!(event(json!({ "title": "one" })).send().await.status, 422);
+}
+
+#[tokio::test]
+async fn a_key_must_be_one() {
+    let app = TestApp::start().await;
+    let event = || app.post("/api/agent/events").json(&json!({}));
+
+    for request in [
+        event().header(KEY, ""),
+        event().header(KEY, "a b"),
+        event().header(KEY, "深"),
+        event().header(KEY, "k".repeat(256)),
+        event().header(KEY, "k").header(KEY, "l"),
+    ] {
+        let answer = request.send().await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (400, "invalid_field"),
+            "{}",
+            answer.text
+        );
+    }
+    assert_eq!(event().header(KEY, "k".repeat(255)).send().await.status, 201);
+    assert_eq!(app.get("/api/projects").header(KEY, "").send().await.status, 200);
+    let large = app
+        .post("/api/agent/events")
+        .header(KEY, "l")
+        .json(&json!({ "message": "x".repeat(17 << 20) }));
+    assert_eq!(large.send().await.status, 413);
+}
+
+#[tokio::test]
+async fn signing_in_takes_the_header_and_keeps_nothing() {
+    let app = TestApp::start().await;
+    let body = json!({ "username": "admin", "password": "admin" });
+    let sign_in = || app.post("/api/auth/login").header(KEY, "k").json(&body).send();
+
+    let (first, second) = (sign_in().await, sign_in().await);
+
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (200, 200));
+    assert_ne!(first.header("set-cookie"), second.header("set-cookie"));
+}
