@@ -24,6 +24,10 @@ e2e:
 bench *options:
     cargo xtask bench {{ options }}
 
+# Kills under load, full disks.
+faults *options:
+    cargo xtask faults {{ options }}
+
 # Licences, forbidden packages, sources.
 deny:
     cargo xtask test --only deny

@@ -1,15 +1,12 @@
-//! The load generator: connections that are kept open, each sending its next request when the last one was answered.
+//! The load of the rows: a closed loop, after a short one that does not count.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use bytes::Bytes;
-use hyper::{Method, StatusCode};
-use tokio::sync::Barrier;
+use pilotdeck_load::{Endpoint, Events, Fixed, Run, Work};
 
-use crate::http::Connection;
-use crate::report::median;
+use crate::report::{median, rounded};
 
 const WARM_UP: Duration = Duration::from_millis(300);
 
@@ -22,14 +19,11 @@ pub(crate) struct Load {
     pub(crate) lasts: Duration,
 }
 
-/// What is asked.
-#[derive(Clone, Debug)]
+/// What is asked, and where.
+#[derive(Clone)]
 pub(crate) struct Target {
     base_url: String,
-    method: Method,
-    path: String,
-    body: Bytes,
-    expected: StatusCode,
+    work: Arc<dyn Work>,
 }
 
 /// What was reached in one measurement.
@@ -39,64 +33,55 @@ pub(crate) struct Rate {
     pub(crate) per_second: f64,
     /// Half of the answers took at most this many milliseconds.
     pub(crate) median_ms: f64,
+    /// All but one in a hundred.
+    pub(crate) p99_ms: f64,
+    /// All but one in a thousand.
+    pub(crate) p999_ms: f64,
 }
 
 impl Target {
     /// Reading a path; the answer is 200.
     pub(crate) fn get(base_url: &str, path: &str) -> Self {
-        let (base_url, path) = (base_url.to_owned(), path.to_owned());
-        Self { base_url, method: Method::GET, path, body: Bytes::new(), expected: StatusCode::OK }
+        Self { base_url: base_url.to_owned(), work: Arc::new(Fixed::get(path)) }
     }
 
-    /// Sending the same body again and again.
-    pub(crate) fn post(base_url: &str, path: &str, body: &str, expected: StatusCode) -> Self {
-        let (base_url, path) = (base_url.to_owned(), path.to_owned());
-        Self { base_url, method: Method::POST, path, body: Bytes::from(body.to_owned()), expected }
+    /// Sending events, each with an id of its own.
+    pub(crate) fn events(base_url: &str, events: Events) -> Self {
+        Self { base_url: base_url.to_owned(), work: Arc::new(events) }
     }
 
-    /// Puts the load on the target and counts what is answered; an unexpected status ends it with an error.
+    /// Puts the load on the target and counts what is answered; an unexpected answer is an error.
     pub(crate) async fn measure(&self, load: Load) -> Result<Rate> {
         self.ask(Load { lasts: WARM_UP, ..load }).await?;
         self.ask(load).await
     }
 
     async fn ask(&self, load: Load) -> Result<Rate> {
-        let ready = Arc::new(Barrier::new(load.connections));
-        let askers: Vec<_> = (0..load.connections)
-            .map(|_| tokio::spawn(self.clone().ask_in_turn(Arc::clone(&ready), load.lasts)))
-            .collect();
-        let mut took = Vec::new();
-        for asker in askers {
-            took.extend(asker.await??);
-        }
-        let answers = u32::try_from(took.len())?;
-        ensure!(answers > 0, "nothing was answered in {:?}", load.lasts);
+        let endpoint = Arc::new(self.base_url.parse::<Endpoint>()?);
+        let load = pilotdeck_load::Load::closed(load.connections, load.lasts);
+        let mut run = Run::start(endpoint, Arc::clone(&self.work), load);
+        run.ended().await;
+        let measured = run.measured();
+        ensure!(measured.failures() == 0 && measured.answers() > 0, "{measured}");
         Ok(Rate {
-            per_second: f64::from(answers) / load.lasts.as_secs_f64(),
-            median_ms: median(took.iter().map(|took| took.as_secs_f64() * 1000.0)),
+            per_second: measured.per_second(),
+            median_ms: measured.quantile_ms(0.5),
+            p99_ms: measured.quantile_ms(0.99),
+            p999_ms: measured.quantile_ms(0.999),
         })
     }
+}
 
-    async fn ask_in_turn(self, ready: Arc<Barrier>, lasts: Duration) -> Result<Vec<Duration>> {
-        let opened = Connection::open(&self.base_url).await;
-        ready.wait().await;
-        let mut connection = opened?;
-        let end = Instant::now() + lasts;
-        let mut took = Vec::new();
-        loop {
-            let asked = Instant::now();
-            let status = connection.exchange(&self.method, &self.path, &self.body, None).await?;
-            ensure!(status == self.expected, "{} {} answered {status}", self.method, self.path);
-            let answered = Instant::now();
-            // What is answered late does not count, but a request that takes longer than the whole measurement does.
-            if answered > end && !took.is_empty() {
-                return Ok(took);
-            }
-            took.push(answered - asked);
-            if answered > end {
-                return Ok(took);
-            }
-        }
+impl Rate {
+    /// Its latencies, for a note.
+    pub(crate) fn latencies(&self) -> String {
+        let Self { median_ms, p99_ms, p999_ms, .. } = *self;
+        format!(
+            "p50 {}, p99 {}, p99.9 {} ms",
+            rounded(median_ms),
+            rounded(p99_ms),
+            rounded(p999_ms)
+        )
     }
 }
 
@@ -116,10 +101,18 @@ pub(crate) async fn in_turn<const N: usize>(
     Ok(measured.map(|rates| median_rate(&rates)))
 }
 
+/// The work with the number of connections that do it.
+pub(crate) fn at(work: &str, load: Load) -> String {
+    format!("{work}, at {}", load.connections)
+}
+
 /// The median of several measurements of one target.
 pub(crate) fn median_rate(rates: &[Rate]) -> Rate {
+    let median_of = |figure: fn(&Rate) -> f64| median(rates.iter().map(figure));
     Rate {
-        per_second: median(rates.iter().map(|rate| rate.per_second)),
-        median_ms: median(rates.iter().map(|rate| rate.median_ms)),
+        per_second: median_of(|rate| rate.per_second),
+        median_ms: median_of(|rate| rate.median_ms),
+        p99_ms: median_of(|rate| rate.p99_ms),
+        p999_ms: median_of(|rate| rate.p999_ms),
     }
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use pilotdeck_load::{Events, Work as _, project};
+use serde_json::Value;
 use xtask::server_process::{ServerProcess, serve};
 
 use crate::Plan;
@@ -34,48 +35,20 @@ pub(crate) fn copy(plan: &Plan, from: &str, to: &str) -> Result<PathBuf> {
 }
 
 /// Creates projects as people have them and returns their ids.
-pub(crate) async fn create_projects(server: &ServerProcess, count: u32) -> Result<Vec<String>> {
+pub(crate) async fn create_projects(server: &ServerProcess, count: usize) -> Result<Vec<String>> {
     let mut connection = Connection::open(server.base_url()).await?;
     let mut ids = Vec::new();
     for index in 0..count {
-        let answer = connection.post("/api/projects", &project(index)).await?;
+        let answer =
+            connection.post("/api/projects", &project(&format!("Project {index}"), index)).await?;
         ids.push(answer["data"]["id"].as_str().context("a created project has an id")?.to_owned());
     }
     Ok(ids)
 }
 
-/// The body of an event as an agent sends it.
-pub(crate) fn event(project_id: &str, run_id: &str) -> String {
-    json!({
-        "type": "milestone",
-        "level": "info",
-        "projectId": project_id,
-        "runId": run_id,
-        "agentId": "agent-builder",
-        "title": "Parser rewritten",
-        "message": "All fixtures pass; the streaming path is 40 % faster and needs no copy of its input.",
-        "data": { "files": ["src/parse.rs", "src/stream.rs"], "tests": { "passed": 218, "failed": 0 } },
-    })
-    .to_string()
-}
-
-fn project(index: u32) -> Value {
-    const STATUSES: [&str; 4] = ["planning", "in-progress", "paused", "completed"];
-    const PRIORITIES: [&str; 4] = ["low", "medium", "high", "urgent"];
-    json!({
-        "name": format!("Project {index}"),
-        "description": "Rewrites the importer so that it streams: constant memory, resumable, and a report of what it refused.",
-        "status": STATUSES[index as usize % 4],
-        "priority": PRIORITIES[index as usize % 4],
-        "category": "tools",
-        "progress": index % 101,
-        "tags": ["rust", "import", "streaming"],
-        "budget": { "planned": 12000 },
-        "cost": { "total": 3400.5, "currency": "EUR" },
-        "revenue": { "total": 0 },
-        "notes": "Decided: no second parser. Open: what becomes of files that were half imported before the change.",
-        "github": "https://example.org/importer",
-        "workspace": "/srv/work/importer",
-        "milestones": [{ "name": "streams", "status": "done" }, { "name": "resumes", "status": "doing" }],
-    })
+/// The first of the events that [`Events`] sends.
+pub(crate) fn event(project_id: &str) -> Value {
+    let mut body = Vec::new();
+    Events::of(&[project_id.to_owned()], 0).next(&mut body);
+    serde_json::from_slice(&body).expect("events are sent as JSON")
 }

@@ -6,42 +6,16 @@ use anyhow::{Context as _, Result, bail};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::{Actor, NewPassword};
 use pilotdeck_services::Services;
-use pilotdeck_services::ledger::{Verdict, verify};
 use pilotdeck_storage::{Database, Durability, join};
 
 use crate::settings::{DatabaseArgs, SetPasswordArgs};
+
+pub(crate) mod ledger;
 
 /// Prints the OpenAPI document.
 pub(crate) fn print_openapi() -> Result<()> {
     io::stdout().write_all(pilotdeck_api::document_text().as_bytes())?;
     Ok(())
-}
-
-/// Checks the ledger and the file that it is in, and says where it stands or what is wrong.
-pub(crate) async fn verify_ledger(args: &DatabaseArgs) -> Result<()> {
-    let database = open(args).await?;
-    let shows_progress = io::stderr().is_terminal();
-    let verdict = verify(database.snapshot().await?, |seq, last| {
-        if shows_progress {
-            eprint!("\rverified {seq} of {last} lines");
-        }
-    })
-    .await?;
-    if shows_progress {
-        eprintln!();
-    }
-    let damage = database.damage().await?;
-    database.close().await;
-    match verdict {
-        Verdict::Holds(_) if let Some(damage) = damage => {
-            bail!("the ledger holds, but the database file is damaged: {damage}")
-        }
-        Verdict::Holds(head) => {
-            println!("the ledger holds: last seq {}, hash {}", head.seq, head.hash);
-            Ok(())
-        }
-        Verdict::Broken { seq, reason } => bail!("the ledger does not hold at seq {seq}: {reason}"),
-    }
 }
 
 /// Replaces a password that is read from the terminal, or from a pipe.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser as _;
 
+mod bench;
 mod commands;
 mod exposure;
 mod logging;
@@ -30,10 +31,14 @@ fn run(cli: Cli) -> Result<()> {
         match cli.command {
             None => serve::serve(cli.serve).await,
             Some(Command::Serve(args)) => serve::serve(args).await,
+            Some(Command::Bench(args)) => bench::bench(&args).await,
             Some(Command::Openapi) => commands::print_openapi(),
-            Some(Command::Ledger { command: LedgerCommand::Verify(args) }) => {
-                commands::verify_ledger(&args).await
-            }
+            Some(Command::Ledger { command }) => match command {
+                LedgerCommand::Verify(args) => commands::ledger::verify(&args).await,
+                LedgerCommand::Checkpoint(args) => commands::ledger::checkpoint(&args).await,
+                LedgerCommand::Export(args) => commands::ledger::export(&args).await,
+                LedgerCommand::Key(args) => commands::ledger::print_key(&args),
+            },
             Some(Command::User { command: UserCommand::SetPassword(args) }) => {
                 commands::set_password(&args).await
             }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use pilotdeck_api::{Server, Setup};
 use pilotdeck_domain::clock::Clock;
+use pilotdeck_domain::identity::Actor;
 use pilotdeck_services::Services;
 use pilotdeck_services::identity::{DEFAULT_PASSWORD, DEFAULT_USERNAME};
 use pilotdeck_storage::{Opened, machine_time_zone};
@@ -34,6 +35,8 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     let handle = server.handle();
     let mut running = tokio::spawn(server);
     let warning = tokio::spawn(warn_of_default_password(services.clone()));
+    let signing = services.clone();
+    let checkpoints = tokio::spawn(async move { signing.ledger.keep_checkpoints().await });
 
     let ended = tokio::select! {
         () = signals.asked() => None,
@@ -43,10 +46,14 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         let ended = if let Some(ended) = ended {
             ended
         } else {
+            // First, while there is someone left to tell their readers.
+            services.stream.close().await;
             handle.stop(true).await;
             running.await
         };
         warning.abort();
+        checkpoints.abort();
+        sign_the_end(&services).await;
         services.close().await;
         ended?.context("the server failed")
     };
@@ -54,6 +61,9 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     tracing::info!("stopped");
     Ok(())
 }
+
+/// SIGXFSZ, by the number that it has on Linux, macOS and the BSDs.
+const FILE_SIZE_EXCEEDED: i32 = 25;
 
 /// The signals that end the process: the first asks it to stop in order, one more to stop at once.
 struct Signals {
@@ -64,6 +74,9 @@ struct Signals {
 
 impl Signals {
     fn listen() -> Result<Self> {
+        // Beyond a limit on the size of files, writing is to fail as on a full disk, and not to end the process. Being
+        // listened to is enough for that.
+        drop(signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED))?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -134,7 +147,15 @@ async fn open(settings: &Settings) -> Result<(Services, PathBuf)> {
         }
     }
     let path = database.path().to_owned();
-    let services = Services::new(database, clock);
+    let key = secret::ledger_key(&secret::ledger_key_path(&path, settings.ledger_key.clone()));
+    let key = match key {
+        Ok(key) => key,
+        Err(error) => {
+            database.close().await;
+            return Err(error);
+        }
+    };
+    let services = Services::new(database, clock).with_ledger_key(key);
     services.identity.ensure_somebody().await?;
     Ok((services, path))
 }
@@ -156,7 +177,7 @@ async fn listen(settings: &Settings, services: &Services, database: &Path) -> Re
     }
     let cookie_secret = match &settings.cookie_secret {
         Some(secret) => secret.expose_secret().as_bytes().to_vec(),
-        None => secret::beside(database)?,
+        None => secret::of_cookies(database)?,
     };
     let asked = SocketAddr::new(settings.bind, settings.port);
     let listener = TcpListener::bind(asked).with_context(|| format!("cannot listen on {asked}"))?;
@@ -170,6 +191,7 @@ async fn listen(settings: &Settings, services: &Services, database: &Path) -> Re
         allowed_origins: settings.allowed_origins.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
         workers: settings.workers,
+        max_streams: settings.max_streams,
     };
     let server = pilotdeck_api::serve(listener, services.clone(), setup)?;
     if settings.agent_token.is_some() {
@@ -182,6 +204,13 @@ async fn listen(settings: &Settings, services: &Services, database: &Path) -> Re
     }
     tracing::info!("listening on http://{address} (API explorer: http://{address}/api/docs/)");
     Ok(server)
+}
+
+/// Signs the last lines before the file is left alone: nobody could tell if they were cut off meanwhile.
+async fn sign_the_end(services: &Services) {
+    if let Err(error) = services.ledger.checkpoint(&Actor::system()).await {
+        tracing::warn!("the end of the ledger could not be signed: {error}");
+    }
 }
 
 async fn warn_of_default_password(services: Services) {

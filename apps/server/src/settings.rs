@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
+use pilotdeck_load::WorkKind;
 use pilotdeck_storage::Durability;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -31,16 +32,25 @@ Environment (an option wins over its variable; an empty variable is not set):
   PM_AGENT_TOKEN        what agents send in X-PM-Agent-Token [none: open on this machine]
   PM_ADMIN_TOKEN        what the administrator sends in X-PM-Token [none: those operations are off]
   PM_SECRET_KEY         what signs session cookies [kept in a file beside the database]
+  PM_LEDGER_KEY         the file with the key that signs checkpoints of the ledger; it is made if it is not there
+                        [the database's name and .ledger-key]
   PM_DB_SYNCHRONOUS     NORMAL: a commit survives the process; FULL: it survives a power failure [NORMAL]
   PM_ALLOWED_HOSTS      further host names that requests may carry, separated by commas
   PM_ALLOWED_ORIGINS    origins whose pages may use the API, separated by commas
   PM_TRUSTED_PROXIES    addresses of proxies in front, separated by commas
   SESSION_COOKIE_SECURE true: the cookie is for HTTPS only [true behind a trusted proxy, else false]
   PM_WORKERS            threads that serve requests [the number of cores, at most 8]
+  PM_MAX_STREAMS        streams of the ledger that one principal may hold at a time [64]
   PM_LOG                what to log, such as info or pilotdeck_services=debug [info]
   PM_LOG_FORMAT         human or json [human]
   PM_DEBUG              a number; not 0: log more [0]
   TZ                    whose local time the database of an older PilotDeck holds, when it is taken over";
+
+/// What the help of `bench` says after the options.
+const BENCH: &str = "\
+It makes a few projects, works on them alone, and deletes them at the end. Events and usage records stay, for they are
+never deleted: they are those of the agent `pilotdeck-bench`. Use a server whose database may be thrown away.
+Ctrl-C ends it early and prints what was measured so far. It fails if no request succeeded.";
 
 /// The command line.
 #[derive(Parser)]
@@ -59,6 +69,9 @@ pub(crate) enum Command {
     /// Serve the database (what happens without a command, too)
     #[command(after_help = ENVIRONMENT)]
     Serve(ServeArgs),
+    /// Put a load on a running server, and print how many requests a second it answers and how long they take
+    #[command(after_help = BENCH)]
+    Bench(BenchArgs),
     /// Print the OpenAPI document
     Openapi,
     /// Work with the ledger
@@ -76,8 +89,15 @@ pub(crate) enum Command {
 /// Commands about the ledger.
 #[derive(Subcommand)]
 pub(crate) enum LedgerCommand {
-    /// Check every line of the ledger against the one before it, and the file for damage; a server may be running
-    Verify(DatabaseArgs),
+    /// Check every line of the ledger against the one before it, its checkpoints, and the file for damage; a server may
+    /// be running. Or check an export, without a database
+    Verify(VerifyArgs),
+    /// Sign where the ledger stands; a server may be running
+    Checkpoint(DatabaseArgs),
+    /// Write the whole ledger with its checkpoints to a file, for `verify --export`; a server may be running
+    Export(ExportArgs),
+    /// Print the public key that proves checkpoints
+    Key(DatabaseArgs),
 }
 
 /// Commands about people.
@@ -118,6 +138,70 @@ impl DatabaseArgs {
     }
 }
 
+/// What to ask of which server.
+#[derive(Args)]
+pub(crate) struct BenchArgs {
+    /// The address of the server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8689")]
+    pub(crate) url: String,
+    /// events: append one event per request; projects: read one project per request; mixed: 60 % events, 30 % reads of
+    /// projects and events, 5 % changes of projects, 5 % usage records
+    #[arg(long, value_name = "KIND", default_value = "events", value_parser = WorkKind::from_str)]
+    pub(crate) work: WorkKind,
+    /// Connections that ask at the same time
+    #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) connections: u16,
+    /// How long, in seconds
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) seconds: u32,
+    /// Requests that are due in a second, whether the server keeps up or not; an answer's time counts from when its
+    /// request was due [default: each connection asks again when it was answered]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: Option<u32>,
+    /// The environment variable that holds the token for agents, if the server wants one
+    #[arg(long, value_name = "NAME", default_value = "PM_AGENT_TOKEN")]
+    agent_token_env: String,
+    /// Print a JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl BenchArgs {
+    /// The token that agents send.
+    pub(crate) fn agent_token(&self) -> Result<Option<SecretString>> {
+        secret(&self.agent_token_env)
+    }
+}
+
+/// The file with the key that signs checkpoints, if it is not the one beside the database.
+pub(crate) fn ledger_key() -> Option<PathBuf> {
+    raw_variable("PM_LEDGER_KEY").map(PathBuf::from)
+}
+
+/// What to verify.
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// Verify this export in place of the database; - is the standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "db", requires = "key")]
+    pub(crate) export: Option<PathBuf>,
+    /// A public key that may have signed checkpoints, or a file with one; of a database, the key of this host unless
+    /// another is named. May be given several times: a key that was replaced goes on to prove what it signed
+    #[arg(long, value_name = "PUBKEY")]
+    pub(crate) key: Vec<String>,
+}
+
+/// Where to write an export.
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// The file to write; it must not be there yet [default: the standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
 /// Whose password.
 #[derive(Args)]
 pub(crate) struct SetPasswordArgs {
@@ -142,6 +226,9 @@ pub(crate) struct Settings {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) workers: usize,
+    pub(crate) max_streams: usize,
+    /// The file with the key that signs checkpoints, if it is not the one beside the database.
+    pub(crate) ledger_key: Option<PathBuf>,
 }
 
 impl Settings {
@@ -187,6 +274,9 @@ impl Settings {
                 Some(workers) => workers,
                 None => std::thread::available_parallelism().map_or(2, usize::from).min(8),
             },
+            max_streams: parsed("PM_MAX_STREAMS", "a number")?
+                .unwrap_or(pilotdeck_api::MAX_STREAMS),
+            ledger_key: ledger_key(),
         })
     }
 }

@@ -1,6 +1,7 @@
-//! `cargo xtask run | test | check | openapi | bench`: what a newcomer, a developer and CI run.
+//! `cargo xtask run | test | check | openapi | bench | faults`: what a newcomer, a developer and CI run.
 
 mod bench;
+mod faults;
 mod node;
 mod openapi;
 mod run;
@@ -33,6 +34,8 @@ enum Task {
     Openapi,
     /// Measure the server beside its floors and print the ratios.
     Bench(bench::Arguments),
+    /// Kill the server at random moments under load, fill its disk, and see whether anything is lost.
+    Faults(faults::Arguments),
 }
 
 fn main() -> Result<ExitCode> {
@@ -43,5 +46,6 @@ fn main() -> Result<ExitCode> {
         Task::Check => Ok(suite::run(&workspace, suite::QUICK)),
         Task::Openapi => openapi::write(&workspace).map(|()| ExitCode::SUCCESS),
         Task::Bench(arguments) => bench::run(&workspace, &arguments),
+        Task::Faults(arguments) => faults::run(&workspace, &arguments),
     }
 }

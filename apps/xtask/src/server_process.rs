@@ -1,13 +1,10 @@
 //! A server as a child process: ready when it says where it listens, gone when its owner is.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
@@ -17,6 +14,8 @@ use crate::programs;
 const READY_WITHIN: Duration = Duration::from_mins(1);
 /// The server promises to end within ten seconds; the rest is for a busy machine.
 const STOPPED_WITHIN: Duration = Duration::from_secs(15);
+/// How often it is looked at; nothing tells when a file has a new line.
+const LOOK: Duration = Duration::from_millis(1);
 const LINES_SHOWN: usize = 40;
 
 /// A running server. Dropping it kills it.
@@ -25,8 +24,6 @@ pub struct ServerProcess {
     child: Child,
     base_url: String,
     log: PathBuf,
-    /// Yields nothing but the end: both outputs are closed, so the process is about to be gone.
-    ended: Receiver<String>,
 }
 
 /// A call of the server on a database file and a free port of the loopback, untouched by the settings of whoever calls.
@@ -45,38 +42,41 @@ pub fn serve(program: &Path, database: &Path) -> Command {
 impl ServerProcess {
     /// Starts a server and waits for the line, on either output, that says `listening on http://…`.
     ///
-    /// What the server prints goes to the file `log`.
+    /// What the server prints goes to the file `log`, directly, as a user's would: reading it along would take time from
+    /// what is measured.
     ///
     /// # Errors
     ///
     /// If it cannot be started, ends before it listens (the message holds what it printed), or says nothing for a minute.
     pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
-        let file = Arc::new(Mutex::new(
-            File::create(log).with_context(|| format!("cannot write {}", log.display()))?,
-        ));
-        let mut child = command
+        let cannot_write = || format!("cannot write {}", log.display());
+        // Emptied first and then appended to by both outputs, each where the other one ended.
+        File::create(log).with_context(cannot_write)?;
+        let output = || File::options().append(true).open(log).with_context(cannot_write);
+        let child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(output()?)
+            .stderr(output()?)
             .spawn()
             .with_context(|| format!("cannot start {program}"))?;
-        let (says, heard) = channel();
-        follow(child.stdout.take(), says.clone(), Arc::clone(&file));
-        follow(child.stderr.take(), says, file);
-        let ready = heard.recv_timeout(READY_WITHIN);
-        let mut server = Self { child, base_url: String::new(), log: log.to_owned(), ended: heard };
-        match ready {
-            Ok(base_url) => {
-                server.base_url = base_url;
-                Ok(server)
+        let mut server = Self { child, base_url: String::new(), log: log.to_owned() };
+        let started = Instant::now();
+        loop {
+            let has_ended = server.child.try_wait()?.is_some();
+            if let Some(base_url) = server.printed().lines().find_map(announced) {
+                base_url.clone_into(&mut server.base_url);
+                return Ok(server);
             }
-            Err(RecvTimeoutError::Timeout) => Err(server.failure(&format!(
-                "{program} did not say `listening on http://…` within a minute"
-            ))),
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(server.failure(&format!("{program} ended before it listened")))
+            if has_ended {
+                return Err(server.failure(&format!("{program} ended before it listened")));
             }
+            if started.elapsed() > READY_WITHIN {
+                return Err(server.failure(&format!(
+                    "{program} did not say `listening on http://…` within a minute"
+                )));
+            }
+            thread::sleep(LOOK);
         }
     }
 
@@ -92,24 +92,38 @@ impl ServerProcess {
         self.child.id()
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there to be told.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let id = self.child.id();
+        programs::run(Command::new("sh").args(["-c", &format!("kill -s {name} {id}")]))
+    }
+
     /// Asks it to stop and waits until it did, so that its database file is complete.
     ///
     /// # Errors
     ///
     /// If it does not stop in time, or fails while it does.
     pub fn stop(mut self) -> Result<()> {
-        let id = self.child.id();
-        programs::run(Command::new("sh").args(["-c", &format!("kill -TERM {id}")]))?;
-        loop {
-            match self.ended.recv_timeout(STOPPED_WITHIN) {
-                Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {
-                    bail!(self.failure("the server did not stop when it was asked to"))
-                }
+        self.signal("TERM")?;
+        let told = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status;
             }
-        }
-        let status = self.child.wait()?;
+            if told.elapsed() > STOPPED_WITHIN {
+                bail!(self.failure("the server did not stop when it was asked to"));
+            }
+            thread::sleep(LOOK);
+        };
         if status.success() {
             Ok(())
         } else {
@@ -120,10 +134,15 @@ impl ServerProcess {
     /// An error with the last lines that the server printed.
     #[must_use]
     pub fn failure(&self, what: &str) -> anyhow::Error {
-        let printed = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let printed = self.printed();
         let lines: Vec<&str> = printed.lines().collect();
         let last = lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n");
         anyhow!("{what}; the last lines it printed:\n{last}")
+    }
+
+    fn printed(&self) -> String {
+        let raw = std::fs::read(&self.log).unwrap_or_default();
+        programs::without_colours(&String::from_utf8_lossy(&raw))
     }
 }
 
@@ -133,20 +152,6 @@ impl Drop for ServerProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn follow(output: Option<impl Read + Send + 'static>, says: Sender<String>, log: Arc<Mutex<File>>) {
-    let Some(output) = output else { return };
-    thread::spawn(move || {
-        for raw in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-            let text = programs::without_colours(&String::from_utf8_lossy(&raw));
-            // A full disk loses the log, not the server.
-            let _ = writeln!(log.lock().unwrap_or_else(PoisonError::into_inner), "{text}");
-            if let Some(base_url) = announced(&text) {
-                let _ = says.send(base_url.to_owned());
-            }
-        }
-    });
 }
 
 /// The address in a line that announces one.

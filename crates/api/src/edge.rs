@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -50,7 +50,8 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
     let method = request.method().clone();
     let path = request.path().to_owned();
     request.extensions_mut().insert(id.clone());
-    if method == Method::HEAD {
+    let is_head = method == Method::HEAD;
+    if is_head {
         // The connection still knows: it sends the headers of the answer, and not its body.
         request.head_mut().method = Method::GET;
     }
@@ -69,6 +70,10 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
     match answered {
         Ok(response) => {
             let mut response = response.map_into_boxed_body();
+            if is_head && response.response().body().size() == BodySize::Stream {
+                // Nobody would ever ask for the end of it.
+                response = response.map_body(|_, _| BoxBody::new(actix_web::body::None::new()));
+            }
             complete(response.status(), response.headers_mut());
             Ok(response)
         }

@@ -1,33 +1,54 @@
 //! The native envelope: `{"success": true, "data": …}`.
 //!
-//! Stored documents are JSON already; they are put into the answer as they are.
+//! Stored documents are JSON already; they are put into the answer as they are, and long lists of them are not even copied.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use std::fmt;
 
 use actix_web::HttpResponse;
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
-use pilotdeck_services::Document;
+use actix_web::web::Bytes;
+use pilotdeck_services::{Document, Documents};
 use serde::Serialize;
 
 /// JSON text that is known to be JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Json(String);
+pub(crate) struct Json(Text);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Text {
+    Own(String),
+    /// Put into the body as it is, without a copy.
+    Shared(Bytes),
+}
 
 impl Json {
     /// The JSON of a value.
     pub(crate) fn of(value: &impl Serialize) -> Self {
-        Self(serde_json::to_string(value).expect("views are JSON"))
+        Self::own(serde_json::to_string(value).expect("views are JSON"))
     }
 
     pub(crate) fn document(document: &Document) -> Self {
-        Self(document.as_str().to_owned())
+        Self::own(document.as_str().to_owned())
+    }
+
+    /// A list of documents that is one text already.
+    pub(crate) fn documents(documents: &Documents) -> Self {
+        Self(Text::Shared(documents.json().clone()))
     }
 
     /// The change of a ledger line, which is stored as canonical JSON.
     pub(crate) fn canonical(text: &str) -> Self {
-        Self(text.to_owned())
+        Self::own(text.to_owned())
     }
 
     pub(crate) fn optional(document: Option<&Document>) -> Self {
-        document.map_or_else(|| Self("null".to_owned()), Self::document)
+        document.map_or_else(|| Self::own("null".to_owned()), Self::document)
     }
 
     /// A list of documents.
@@ -42,28 +63,53 @@ impl Json {
             list.push_str(document.as_str());
         }
         list.push(']');
-        Self(list)
+        Self::own(list)
     }
 
     /// A list of whatever is JSON.
     pub(crate) fn array(items: &[Self]) -> Self {
-        let items: Vec<&str> = items.iter().map(|item| item.0.as_str()).collect();
-        Self(format!("[{}]", items.join(",")))
+        let items: Vec<&str> = items.iter().map(Self::as_str).collect();
+        Self::own(format!("[{}]", items.join(",")))
+    }
+
+    const fn own(text: String) -> Self {
+        Self(Text::Own(text))
+    }
+
+    fn as_str(&self) -> &str {
+        match &self.0 {
+            Text::Own(text) => text,
+            Text::Shared(bytes) => std::str::from_utf8(bytes).expect("JSON is UTF-8"),
+        }
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
 /// An object, written field by field.
 #[derive(Debug)]
-pub(crate) struct Object(String);
+pub(crate) struct Object {
+    /// What stands before `text`.
+    before: VecDeque<Bytes>,
+    text: String,
+}
 
 impl Object {
     pub(crate) fn new() -> Self {
-        Self(String::from("{"))
+        Self::beginning("{")
     }
 
     /// A successful answer.
     pub(crate) fn success() -> Self {
-        Self(String::from("{\"success\":true"))
+        Self::beginning("{\"success\":true")
+    }
+
+    fn beginning(text: &str) -> Self {
+        Self { before: VecDeque::new(), text: text.to_owned() }
     }
 
     pub(crate) fn with(self, key: &'static str, value: &impl Serialize) -> Self {
@@ -71,23 +117,41 @@ impl Object {
     }
 
     pub(crate) fn with_json(mut self, key: &'static str, json: &Json) -> Self {
-        if self.0.len() > 1 {
-            self.0.push(',');
+        if self.text != "{" {
+            self.text.push(',');
         }
-        self.0.push('"');
-        self.0.push_str(key);
-        self.0.push_str("\":");
-        self.0.push_str(&json.0);
+        self.text.push('"');
+        self.text.push_str(key);
+        self.text.push_str("\":");
+        match &json.0 {
+            Text::Own(text) => self.text.push_str(text),
+            Text::Shared(bytes) => {
+                self.before.push_back(std::mem::take(&mut self.text).into());
+                self.before.push_back(bytes.clone());
+            }
+        }
         self
     }
 
+    /// The object as a part of another one.
     pub(crate) fn json(mut self) -> Json {
-        self.0.push('}');
-        Json(self.0)
+        self.text.push('}');
+        if self.before.is_empty() {
+            return Json::own(self.text);
+        }
+        self.before.push_back(self.text.into());
+        Json(Text::Shared(self.before.into_iter().flatten().collect()))
     }
 
-    pub(crate) fn respond(self, status: StatusCode) -> HttpResponse {
-        HttpResponse::build(status).content_type("application/json").body(self.json().0)
+    pub(crate) fn respond(mut self, status: StatusCode) -> HttpResponse {
+        self.text.push('}');
+        let mut response = HttpResponse::build(status);
+        response.content_type("application/json");
+        if self.before.is_empty() {
+            return response.body(self.text);
+        }
+        self.before.push_back(self.text.into());
+        response.body(Spliced(self.before))
     }
 
     pub(crate) fn ok(self) -> HttpResponse {
@@ -101,6 +165,24 @@ impl Object {
         } else {
             self.with("message", &repeated).ok()
         }
+    }
+}
+
+/// A body of several pieces.
+struct Spliced(VecDeque<Bytes>);
+
+impl MessageBody for Spliced {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.0.iter().map(|piece| piece.len() as u64).sum())
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(Ok))
     }
 }
 

@@ -79,6 +79,16 @@ error_codes! {
     ProposalWithoutProject = "proposal_without_project", CONFLICT;
     /// What the proposal asks for is no action; it can only be rejected.
     ProposalNotDoable = "proposal_not_doable", CONFLICT;
+    /// What is to be undone is no action.
+    NotAnAction = "not_an_action", CONFLICT;
+    /// What is to be undone changed nothing, or is as it was before already.
+    NothingToUndo = "nothing_to_undo", CONFLICT;
+    /// What is to be undone is no change that can be.
+    NotUndoable = "not_undoable", CONFLICT;
+    /// What is to be undone has been changed by others since.
+    ChangedSince = "changed_since", CONFLICT;
+    /// What was then is not recorded: the ledger begins later, or something that writes none changed it.
+    Unrecorded = "unrecorded", NOT_FOUND;
     /// The body is larger than 16 MiB.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
     /// The body is not declared as JSON.
@@ -87,6 +97,8 @@ error_codes! {
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY;
     /// Too many failed sign-ins.
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
+    /// The caller follows the ledger with as many streams as one may.
+    TooManyStreams = "too_many_streams", TOO_MANY_REQUESTS;
     /// Our fault; the details are in the log.
     Internal = "internal", INTERNAL_SERVER_ERROR;
     /// This server cannot do it yet.
@@ -250,13 +262,24 @@ impl From<Error> for ApiError {
             }
             Error::NoProject => Self::new(ErrorCode::ProposalWithoutProject, message),
             Error::NotDoable(_) => Self::new(ErrorCode::ProposalNotDoable, message),
+            Error::NotAnAction { .. } => Self::new(ErrorCode::NotAnAction, message),
+            Error::NothingToUndo => Self::new(ErrorCode::NothingToUndo, message),
+            Error::NotUndoable(_) => Self::new(ErrorCode::NotUndoable, message),
+            Error::ChangedSince(since) => Self::new(ErrorCode::ChangedSince, message)
+                .with_data(crate::history::changed_since(&since)),
+            Error::Unrecorded => Self::new(ErrorCode::Unrecorded, message),
             Error::WrongCredentials => Self::new(ErrorCode::WrongCredentials, message),
             Error::Throttled { retry_after_seconds } => Self {
                 header: Some((RETRY_AFTER, retry_after_seconds.to_string())),
                 ..Self::new(ErrorCode::TooManyAttempts, message)
                     .with_data(Json::of(&json!({ "retryAfterSeconds": retry_after_seconds })))
             },
+            Error::TooManyStreams { .. } => Self {
+                header: Some((RETRY_AFTER, "15".to_owned())),
+                ..Self::new(ErrorCode::TooManyStreams, message)
+            },
             Error::Unavailable(unavailable) => unavailable.into(),
+            Error::Tampered(_) | Error::NoLedgerKey => Self::internal(&message),
             Error::Store(cause) => Self::internal(&cause),
         }
     }

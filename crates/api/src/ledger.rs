@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{get, web::Data};
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpResponse, get};
+use futures_util::stream;
 use pilotdeck_domain::ledger::Line;
+use pilotdeck_domain::ledger::checkpoint::SignedCheckpoint;
 use pilotdeck_services::Services;
 use pilotdeck_services::ledger::LedgerFilter;
 use serde_json::Value;
@@ -16,7 +20,7 @@ use crate::extract::{Caller, Query};
 use crate::schemas::{QueryNumber, QueryPlace, Yes};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_ledger);
+    config.service(list_ledger).service(export_ledger).service(get_ledger_key);
 }
 
 /// One line of the ledger: what changed, who changed it, and the hash that ties it to the line before.
@@ -136,7 +140,117 @@ async fn list_ledger(services: Data<Services>, caller: Caller, query: Query) -> 
         .ok())
 }
 
-fn view(line: &Line) -> Json {
+/// A signed statement of where the ledger stood.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "written field by field")]
+struct CheckpointView {
+    /// The place of the line that was signed.
+    seq: i64,
+    /// Its hash.
+    hash: String,
+    /// When it was signed.
+    #[schema(format = DateTime)]
+    ts: String,
+    /// The key that it was signed with.
+    key: String,
+    /// The place of the checkpoint before it; 0 if there is none.
+    previous: i64,
+    /// The signature, 128 hexadecimal digits.
+    signature: String,
+}
+
+/// The key that proves checkpoints.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({
+    "algorithm": "Ed25519", "key": "ed25519:ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c",
+    "lastCheckpoint": {
+        "seq": 10000, "hash": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+        "ts": "2026-02-11T15:00:00.000000Z",
+        "key": "ed25519:ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c", "previous": 9120,
+        "signature": "5d6e9c3c8e5b5a3f0c9a9c1f6a3b9a7c2b5d1e4f60718293a4b5c6d7e8f90123\
+                      4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a0b"
+    }
+}))]
+#[expect(dead_code, reason = "written field by field")]
+struct LedgerKeyView {
+    /// `Ed25519` (RFC 8032).
+    algorithm: String,
+    /// The public key: `ed25519:` and 64 hexadecimal digits.
+    key: String,
+    /// The last checkpoint; null before the first.
+    #[schema(required = true)]
+    last_checkpoint: Option<CheckpointView>,
+}
+
+/// The key that proves checkpoints.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written field by field")]
+struct LedgerKeyAnswer {
+    /// Always true.
+    success: Yes,
+    /// The key.
+    data: LedgerKeyView,
+}
+
+/// The public key that proves checkpoints of the ledger. Keep it where this server cannot change it.
+#[utoipa::path(
+    tag = "ledger",
+    responses((status = 200, description = "The key", body = LedgerKeyAnswer)),
+    extensions(("x-permission" = json!("ledger.read"))),
+)]
+#[get("/api/ledger/key")]
+async fn get_ledger_key(services: Data<Services>, caller: Caller) -> ApiResult {
+    let (key, last) = services.ledger.key(&caller).await?;
+    let last = last.as_ref().map_or_else(|| Json::of(&()), checkpoint_view);
+    let view = Object::new()
+        .with("algorithm", &"Ed25519")
+        .with("key", &key.to_string())
+        .with_json("lastCheckpoint", &last);
+    Ok(data(&view.json()).ok())
+}
+
+/// The whole ledger with its checkpoints as JSON lines, for `pilotdeck ledger verify --export`; `docs/ledger.md` specifies
+/// the file.
+#[utoipa::path(
+    tag = "ledger",
+    responses((status = 200, description = "The file", body = String, content_type = "application/x-ndjson")),
+    extensions(("x-permission" = json!("ledger.read"))),
+)]
+#[get("/api/ledger/export")]
+async fn export_ledger(services: Data<Services>, caller: Caller) -> ApiResult {
+    let export = services.ledger.export(&caller).await?;
+    let name = format!("attachment; filename=\"pilotdeck-ledger-{}.jsonl\"", export.seq());
+    let pieces = stream::try_unfold(export, async |mut export| {
+        // The answer has begun: what fails now can only end it early, which its framing shows.
+        match export.next().await {
+            Ok(piece) => Ok(piece.map(|piece| (Bytes::from(piece), export))),
+            Err(error) => {
+                tracing::error!(error = %error, "an export of the ledger could not be completed");
+                Err(error)
+            }
+        }
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/x-ndjson"))
+        .insert_header((CONTENT_DISPOSITION, name))
+        .streaming(pieces))
+}
+
+fn checkpoint_view(signed: &SignedCheckpoint) -> Json {
+    let checkpoint = &signed.checkpoint;
+    Object::new()
+        .with("seq", &checkpoint.seq)
+        .with("hash", &checkpoint.hash)
+        .with("ts", &checkpoint.ts)
+        .with("key", &checkpoint.key)
+        .with("previous", &checkpoint.previous)
+        .with("signature", &signed.signature)
+        .json()
+}
+
+/// A line, as it is read and as it is told.
+pub(crate) fn view(line: &Line) -> Json {
     Object::new()
         .with("seq", &line.seq)
         .with("ts", &line.ts)

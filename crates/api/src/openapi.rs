@@ -18,11 +18,11 @@ use crate::error::ErrorCode;
 use crate::guard::permission;
 use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
 use crate::receipts::{IDEMPOTENCY_KEY, PATTERN};
-use crate::schemas::{No, QueryFlag, QueryNumber, QueryPlace, QueryTime};
+use crate::schemas::{No, OperationNames, QueryAt, QueryFlag, QueryNumber, QueryPlace, QueryTime};
 use crate::sessions::COOKIE;
 use crate::{
-    actions, capabilities, events, identity, insights, ledger, operations, profiles, projects,
-    proposals, runs, usage,
+    actions, capabilities, events, history, identity, insights, ledger, operations, profiles,
+    projects, proposals, runs, stream, usage,
 };
 use pilotdeck_domain::identity::Permission;
 
@@ -37,10 +37,12 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .configure(events::routes)
         .configure(actions::routes)
         .configure(proposals::routes)
+        .configure(history::routes)
         .configure(profiles::routes)
         .configure(capabilities::routes)
         .configure(usage::routes)
-        .configure(ledger::routes);
+        .configure(ledger::routes)
+        .configure(stream::routes);
 }
 
 /// What a failed request is answered with.
@@ -96,7 +98,7 @@ pub(crate) struct FieldFailure {
             Signing in and out and changing a password take the header and keep nothing of their answers.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    components(schemas(Failure, QueryFlag, QueryNumber, QueryPlace, QueryTime)),
+    components(schemas(Failure, OperationNames, QueryAt, QueryFlag, QueryNumber, QueryPlace, QueryTime)),
     tags(
         (name = "operations", description = "Health, meta and this document"),
         (name = "auth", description = "Signing in and out"),

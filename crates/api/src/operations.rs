@@ -165,6 +165,7 @@ async fn get_meta(services: Data<Services>, surface: Data<Surface>) -> ApiResult
             "projectsBatch": true,
             "projectsPatch": true,
             "ledger": true,
+            "stream": true,
             "proposals": true,
         },
     });

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use actix_web::http::StatusCode;
 use actix_web::{delete, get, patch, post, put, web::Data};
 use pilotdeck_services::Services;
+use pilotdeck_services::history::At;
 use pilotdeck_services::projects::{ProjectFilter, ProjectList};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -16,8 +17,8 @@ use crate::envelope::{Json, Object, data};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Body, Caller, Id, Query};
 use crate::schemas::{
-    Amount, Budget, ChosenId, FreeText, Ids, Moment, Money, MoneyInput, Name, Percent, SeenVersion,
-    Text, Texts, Word, Yes,
+    Amount, Budget, ChosenId, FreeText, Ids, Moment, Money, MoneyInput, Name, Percent, QueryAt,
+    SeenVersion, Text, Texts, Word, Yes,
 };
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -175,6 +176,30 @@ struct ProjectAnswer {
     success: Yes,
     /// The project.
     data: ProjectView,
+    /// What made it so; only with `at`.
+    #[schema(nullable = false)]
+    at: Option<PlaceView>,
+}
+
+/// A line of the ledger.
+#[derive(ToSchema)]
+#[schema(example = json!({ "seq": 42, "ts": "2026-02-11T15:00:00.000000Z" }))]
+#[expect(dead_code, reason = "written field by field")]
+struct PlaceView {
+    /// Its place.
+    seq: i64,
+    /// When it was written.
+    #[schema(format = DateTime)]
+    ts: String,
+}
+
+/// When to look at a project.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read from the query string by name")]
+struct GetProjectQuery {
+    /// The project as it was then: after this line of the ledger, or at this time. Now when absent.
+    at: Option<QueryAt>,
 }
 
 /// A project as it is now.
@@ -264,17 +289,25 @@ async fn create_project(services: Data<Services>, caller: Caller, body: Body) ->
         .respond(StatusCode::CREATED))
 }
 
-/// Reads a project.
+/// Reads a project, as it is or as it was. A project that is gone can be read as it was while it was there.
 #[utoipa::path(
     tag = "projects",
-    params(("id" = String, Path, description = "The project", example = "proj-a")),
-    responses((status = 200, description = "The project", body = ProjectAnswer)),
+    params(("id" = String, Path, description = "The project", example = "proj-a"), GetProjectQuery),
+    responses(
+        (status = 200, description = "The project", body = ProjectAnswer),
+        (status = 404, description = "There is, or was then, no such project; or what was then is not recorded", body = crate::openapi::Failure),
+    ),
     extensions(("x-permission" = json!("projects.read"))),
 )]
 #[get("/api/projects/{id}")]
-async fn get_project(services: Data<Services>, caller: Caller, id: Id) -> ApiResult {
-    let project = services.projects.get(&caller, &id.0).await?;
-    Ok(data(&Json::document(&project)).ok())
+async fn get_project(services: Data<Services>, caller: Caller, id: Id, query: Query) -> ApiResult {
+    let Some(at) = query.text("at") else {
+        let project = services.projects.get(&caller, &id.0).await?;
+        return Ok(data(&Json::document(&project)).ok());
+    };
+    let then = services.history.at(&caller, &id.0, &At::parse(&at)?).await?;
+    let place = Object::new().with("seq", &then.seq).with("ts", &then.ts);
+    Ok(data(&Json::document(&then.project)).with_json("at", &place.json()).ok())
 }
 
 /// Changes the fields of a project that the body names.
@@ -344,7 +377,7 @@ async fn reorder_projects(services: Data<Services>, caller: Caller, body: Body) 
 }
 
 fn listed(list: &ProjectList) -> Object {
-    data(&Json::list(&list.projects))
+    data(&Json::documents(&list.projects))
         .with("total", &list.projects.len())
         .with("lastUpdated", &list.last_updated)
 }

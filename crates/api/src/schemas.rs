@@ -249,6 +249,22 @@ kinds! {
             { "type": "string", "maxLength": 0 },
         ] });
 
+    /// Operations of the ledger, separated by commas.
+    OperationNames = json!({
+            "type": "string", "pattern": "^[a-z_]+\\.([a-z_]+|\\*)(,[a-z_]+\\.([a-z_]+|\\*))*$",
+            "examples": ["project.*,event.appended"],
+        }),
+        json!({ "type": "string" });
+    /// A place in the past: the `seq` of a line of the ledger, or a time. An empty one is not given.
+    QueryAt = json!({ "anyOf": [
+            { "type": "integer", "format": "int64", "minimum": 0 },
+            { "type": "string", "format": "date-time" },
+        ] }),
+        json!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": i64::MAX },
+            { "anyOf": times() },
+        ] });
+
     /// A claim in the query string: 1, true, yes, on, or 0, false, no, off. Anything else is passed over.
     QueryFlag = json!({ "type": "boolean" }), scalar();
 

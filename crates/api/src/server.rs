@@ -2,12 +2,11 @@
 
 use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::cookie::Key;
 use actix_web::dev::Server;
 use actix_web::middleware::{Condition, from_fn};
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use pilotdeck_services::Services;
 use secrecy::SecretString;
 use utoipa_actix_web::AppExt as _;
@@ -16,10 +15,11 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::guard::{Permissions, guard};
 use crate::hosts::Hosts;
 use crate::identify::identify;
+use crate::listener::listen;
 use crate::{cross_origin, edge, openapi, operations, sessions};
 
-/// How long accepted requests may take after the server was told to stop.
-const SHUTDOWN_SECONDS: u64 = 8;
+/// Streams of the ledger that one principal may hold at a time, unless it is set otherwise.
+pub const MAX_STREAMS: usize = 64;
 
 /// The shortest secret that a signing key is derived from.
 const MIN_SECRET_BYTES: usize = 32;
@@ -60,6 +60,8 @@ pub struct Setup {
     pub trusted_proxies: Vec<IpAddr>,
     /// Threads that serve requests.
     pub workers: usize,
+    /// Streams of the ledger that one principal may hold at a time.
+    pub max_streams: usize,
 }
 
 /// The setup with what follows from it, as the layers and handlers use it.
@@ -84,6 +86,7 @@ impl Default for Setup {
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             workers: 2,
+            max_streams: MAX_STREAMS,
         }
     }
 }
@@ -119,7 +122,8 @@ pub fn serve(
     let services = web::Data::new(services);
     let document = web::Data::new(operations::OpenApiText(Arc::from(openapi::print(&document))));
 
-    let server = HttpServer::new(move || {
+    tokio::spawn(services.stream.clone().run());
+    let server = listen(listener, workers, move || {
         App::new()
             .app_data(surface.clone())
             .app_data(services.clone())
@@ -144,13 +148,6 @@ pub fn serve(
             .into_utoipa_app()
             .configure(openapi::routes)
             .into_app()
-    })
-    .workers(workers)
-    .disable_signals()
-    .keep_alive(Duration::from_secs(75))
-    .client_request_timeout(Duration::from_secs(30))
-    .shutdown_timeout(SHUTDOWN_SECONDS)
-    .listen(listener)?
-    .run();
+    })?;
     Ok(server)
 }

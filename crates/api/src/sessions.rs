@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use actix_session::config::{BrowserSession, CookieContentSecurity};
 use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
-use actix_session::{Session, SessionMiddleware};
+use actix_session::{Session, SessionExt as _, SessionMiddleware};
+use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Key, SameSite};
 use pilotdeck_domain::identity::{Principal, User};
@@ -46,6 +47,11 @@ pub(crate) fn begin(session: &Session, key: &str) -> Result<(), serde_json::Erro
 /// The key that the browser sent, if its session is open.
 pub(crate) fn key(session: &Session) -> Option<String> {
     session.get(KEY).ok().flatten()
+}
+
+/// The key that came with a request, if its session is open.
+pub(crate) fn sent_key(request: &HttpRequest) -> Option<String> {
+    key(&request.get_session())
 }
 
 /// The person whose session it is.

@@ -6,6 +6,7 @@
 mod effect;
 mod proposals;
 mod request;
+mod undo;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
@@ -16,6 +17,7 @@ pub use self::{
         rejection_event,
     },
     request::{ActionItem, ActionsBody, RefusedItem},
+    undo::{Undo, UndoRequest, is_action, is_undo_of, reason},
 };
 use crate::{
     InvalidInput, coerce,

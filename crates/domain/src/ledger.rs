@@ -10,11 +10,17 @@ use sha2::{Digest as _, Sha256};
 use crate::identity::Author;
 use crate::times::WireTime;
 
+pub mod checkpoint;
+pub mod export;
+
 /// The hash before the first line.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// The largest integer that every reader of JSON keeps exactly (RFC 8785 prints numbers as IEEE 754 doubles).
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// Where a change names the places of its texts that were integers.
+const INTEGERS: &str = "integers";
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
@@ -196,13 +202,13 @@ impl Change {
     /// A thing came into being with this document.
     #[must_use]
     pub fn created(document: &Map<String, Value>) -> Self {
-        Self::of(&json!({ "after": document }))
+        Self::states(&json!({ "after": document }))
     }
 
     /// A thing with this document is gone.
     #[must_use]
     pub fn deleted(document: &Map<String, Value>) -> Self {
-        Self::of(&json!({ "before": document }))
+        Self::states(&json!({ "before": document }))
     }
 
     /// The top-level fields in which two states differ. A field that one state lacks is absent there.
@@ -216,7 +222,17 @@ impl Change {
                     .map(|(key, value)| (key.clone(), value.clone()))
                     .collect()
             };
-        Self::of(&json!({ "before": differing(before, after), "after": differing(after, before) }))
+        let (before, after) = (differing(before, after), differing(after, before));
+        Self::states(&json!({ "before": before, "after": after }))
+    }
+
+    /// Documents, or parts of them. What is an integer that not every reader keeps exactly becomes a text, and the
+    /// places of such texts are named in `integers`, so that the documents can be had back.
+    fn states(states: &Value) -> Self {
+        let mut integers = Vec::new();
+        find_integers(states, &mut String::new(), &mut integers);
+        let change = Self::of(states);
+        if integers.is_empty() { change } else { change.with(INTEGERS, &json!(integers)) }
     }
 
     /// The digest of a row that never changes: SHA-256 over the stored document.
@@ -248,6 +264,17 @@ impl Change {
             if let Some(value) = self.0.get_mut(state).and_then(|state| state.get_mut(field)) {
                 *value = json!({ "digest": digest(&value.to_string()) });
             }
+        }
+        if let Some(Value::Array(places)) = self.0.get_mut(INTEGERS) {
+            let field = escaped(field);
+            places.retain(|place| {
+                let place = place.as_str().unwrap_or_default();
+                !["before", "after"].iter().any(|state| {
+                    place
+                        .strip_prefix(&format!("/{state}/{field}"))
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                })
+            });
         }
         self
     }
@@ -287,6 +314,46 @@ fn portable(value: &Value) -> Value {
             .into(),
         other => other.clone(),
     }
+}
+
+/// The places, as JSON pointers, of the integers that [`portable`] makes texts of.
+fn find_integers(value: &Value, place: &mut String, found: &mut Vec<String>) {
+    let length = place.len();
+    let mut step = |key: &str, item: &Value| {
+        place.push('/');
+        place.push_str(key);
+        find_integers(item, place, found);
+        place.truncate(length);
+    };
+    match value {
+        Value::Number(number) if !is_portable(number) => found.push(place.clone()),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| step(&index.to_string(), item));
+        }
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, item)| step(&escaped(key), item));
+        }
+        _ => {}
+    }
+}
+
+/// A key as a part of a JSON pointer (RFC 6901).
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// The facts of a stored change, with the integers that were made texts as integers again.
+pub(crate) fn exact(change: &str) -> Result<Map<String, Value>, serde_json::Error> {
+    let mut change: Value = serde_json::from_str(change)?;
+    let places = change.as_object_mut().and_then(|facts| facts.shift_remove(INTEGERS));
+    for place in places.as_ref().and_then(Value::as_array).into_iter().flatten() {
+        if let Some(value) = place.as_str().and_then(|place| change.pointer_mut(place))
+            && let Some(number) = value.as_str().and_then(|text| text.parse::<Number>().ok())
+        {
+            *value = Value::Number(number);
+        }
+    }
+    serde_json::from_value(change)
 }
 
 fn is_portable(number: &Number) -> bool {
@@ -550,6 +617,27 @@ mod tests {
             change.value(),
             &json!({ "before": { "b": [1], "c": null }, "after": { "b": [2], "d": true } })
         );
+    }
+
+    #[test]
+    fn integers_that_were_made_texts_can_be_had_back() {
+        let document =
+            json!({ "a/b": [{ "~": i64::MIN }, "9007199254740993"], "c": u64::MAX, "d": 1 });
+        let change = Change::created(document.as_object().unwrap());
+
+        let pointers = json!(["/after/a~1b/0/~0", "/after/c"]);
+        assert_eq!(change.value()["integers"], pointers);
+        let exact = exact(&canonical(change.value())).unwrap();
+        assert_eq!(Value::Object(exact), json!({ "after": document }));
+    }
+
+    #[test]
+    fn a_digest_leaves_no_trace_of_what_it_stands_for() {
+        let document = json!({ "prompt": { "secret": u64::MAX }, "prompts": u64::MAX });
+        let change = Change::created(document.as_object().unwrap()).with_digest_of("prompt");
+
+        assert_eq!(change.value()["integers"], json!(["/after/prompts"]));
+        assert!(!canonical(change.value()).contains("secret"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use pilotdeck_domain::identity::{Actor, Author, Permission};
 use pilotdeck_domain::ledger::{Operation, SubjectKind};
 use pilotdeck_storage::{Collection, Document, StoreError, Tx};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::Stale;
 use crate::projects::{BatchOp, apply, check_version, version};
@@ -153,7 +153,10 @@ impl Actions {
 }
 
 /// Clients may know only their session: then the run is the session's.
-async fn in_run(tx: &mut Tx, context: &ActionContext) -> Result<ActionContext, StoreError> {
+pub(crate) async fn in_run(
+    tx: &mut Tx,
+    context: &ActionContext,
+) -> Result<ActionContext, StoreError> {
     let mut context = context.clone();
     if let Some(reference) = &context.run_id
         && let Some(run) = tx.runs().resolve(reference).await?
@@ -206,8 +209,10 @@ async fn act(
         Err(other) => return Err(other),
     };
     let updated_at = project.fields()?;
-    let event = action_event(&item, context, &project_id, &effect, version(&updated_at), now);
-    let event = append(tx, author, now, Operation::ActionApplied, &event).await?;
+    let version = version(&updated_at);
+    let event = action_event(&item, context, &project_id, &effect, version, now);
+    let gave = changed.then_some(version);
+    let event = append(tx, author, now, Operation::ActionApplied, &event, gave).await?;
     Ok(ActionOutcome::Done { id, project_id, changed, project, event })
 }
 
@@ -245,19 +250,25 @@ async fn take_effect(
         .await
 }
 
-/// Appends the event that records an action. Its id was looked up in this transaction: it is free.
-async fn append(
+/// Appends the event that records an action. Its id was looked up in this transaction: it is free. The action `gave` its
+/// project a version if it changed it; that change was the last thing to be recorded.
+pub(crate) async fn append(
     tx: &mut Tx,
     author: &Author,
     now: DateTime<Utc>,
     operation: Operation,
     event: &Event,
+    gave: Option<&str>,
 ) -> Result<Document, StoreError> {
     let document = tx.events().append(event).await?.ok_or(StoreError::Stale)?;
     let subject = match operation {
         Operation::ActionApplied => SubjectKind::Action,
         _ => SubjectKind::Proposal,
     };
-    tx.record(author, now, crate::events::entry(operation, subject, event));
+    let mut entry = crate::events::entry(operation, subject, event);
+    if let Some(version) = gave {
+        entry.change = entry.change.with("version", &json!(version));
+    }
+    tx.record(author, now, entry);
     Ok(document)
 }

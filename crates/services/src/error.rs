@@ -5,6 +5,8 @@ use pilotdeck_domain::identity::Denied;
 use pilotdeck_storage::{Document, StoreError};
 use serde::{Deserialize, Serialize};
 
+use crate::history::ChangedSince;
+
 /// The kinds of things that can be missing or taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -14,6 +16,10 @@ pub enum Kind {
     Run,
     /// A proposal.
     Proposal,
+    /// An action.
+    Action,
+    /// A change of a project.
+    Change,
     /// An agent profile.
     Profile,
     /// A capability.
@@ -30,6 +36,8 @@ impl Kind {
             Self::Project => "Project",
             Self::Run => "Run",
             Self::Proposal => "Proposal",
+            Self::Action => "Action",
+            Self::Change => "Change",
             Self::Profile => "Agent profile",
             Self::Capability => "Capability",
             Self::User => "User",
@@ -82,6 +90,24 @@ pub enum Error {
     /// What the proposal asks for is no action.
     #[error("the proposal cannot be done: {0}")]
     NotDoable(InvalidInput),
+    /// The event records no action.
+    #[error("the event records no action: {id}")]
+    NotAnAction {
+        /// The event.
+        id: String,
+    },
+    /// What is to be undone changed nothing.
+    #[error("there is nothing to undo: the project was not changed")]
+    NothingToUndo,
+    /// What is to be undone is none of the changes that can be.
+    #[error("this cannot be undone: {0}")]
+    NotUndoable(&'static str),
+    /// What is to be undone was changed by others since.
+    #[error("this cannot be undone: what it changed was changed since")]
+    ChangedSince(Box<ChangedSince>),
+    /// The ledger does not tell what was then.
+    #[error("what was then is not recorded")]
+    Unrecorded,
     /// The user name and the password do not belong together.
     #[error("wrong user name or password")]
     WrongCredentials,
@@ -91,6 +117,18 @@ pub enum Error {
         /// How long to wait.
         retry_after_seconds: u64,
     },
+    /// One may not follow the ledger with more streams.
+    #[error("you already follow with {most} streams, which is as many as may be; close one")]
+    TooManyStreams {
+        /// How many there may be.
+        most: usize,
+    },
+    /// The ledger is not the one that was signed before.
+    #[error("the ledger was changed behind PilotDeck's back: {0}")]
+    Tampered(String),
+    /// There is nothing to sign checkpoints of the ledger with.
+    #[error("there is no key to sign checkpoints of the ledger with")]
+    NoLedgerKey,
     /// The database cannot do it now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -38,6 +38,7 @@ pub(crate) struct Intake {
     room: Arc<Semaphore>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "all but the last message are of the large kind")]
 enum Message {
     Write(Job),
     Close(oneshot::Sender<()>),
@@ -54,6 +55,10 @@ pub(crate) struct Job {
 }
 
 /// What is to be written, and where the answer goes. Nobody may be there to hear it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most work is of the large kind, and none is kept for long"
+)]
 enum Work {
     Event(EventJob, Reply<AppendedEvent>),
     Usage(Vec<PrintedUsage>, Reply<Vec<StoredUsage>>),

@@ -1,18 +1,34 @@
 //! The ledger: reading it, and proving that it holds.
 
+use std::cmp::Ordering;
+use std::sync::Arc;
+
 use pilotdeck_domain::identity::{Actor, Permission};
+use pilotdeck_domain::ledger::checkpoint::{Checkpoint, PublicKey, SignedCheckpoint, SigningKey};
 use pilotdeck_domain::ledger::{Head, Line};
 pub use pilotdeck_storage::LedgerFilter;
 use pilotdeck_storage::Tx;
 
 use crate::{Error, Store};
 
+mod checkpoints;
+mod export;
+mod proof;
+
+pub use checkpoints::EVERY_LINES;
+pub use export::Export;
+pub use proof::prove;
+
 /// Lines read at a time while verifying.
 const PAGE: i64 = 2_000;
 
 /// What can be asked about the ledger.
 #[derive(Clone)]
-pub struct Ledger(Store);
+pub struct Ledger {
+    store: Store,
+    /// What signs checkpoints.
+    pub(crate) key: Option<Arc<SigningKey>>,
+}
 
 /// What a verification found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +46,7 @@ pub enum Verdict {
 
 impl Ledger {
     pub(crate) const fn new(store: Store) -> Self {
-        Self(store)
+        Self { store, key: None }
     }
 
     /// The lines that `filter` lets through, oldest first, and where the chain stands.
@@ -45,7 +61,7 @@ impl Ledger {
         filter: &LedgerFilter,
     ) -> Result<(Vec<Line>, Head), Error> {
         actor.require(Permission::ReadLedger)?;
-        let mut tx = self.0.db.snapshot().await?;
+        let mut tx = self.store.db.snapshot().await?;
         let lines = tx.ledger().list(filter).await?;
         let head = tx.ledger().head().await?;
         Ok((lines, head))
@@ -58,7 +74,92 @@ impl Ledger {
 /// # Errors
 ///
 /// [`Error::Store`] if the database cannot be read.
-pub async fn verify(mut tx: Tx, mut progress: impl FnMut(i64, i64)) -> Result<Verdict, Error> {
+pub async fn verify(mut tx: Tx, progress: impl FnMut(i64, i64)) -> Result<Verdict, Error> {
+    follow(&mut tx, progress).await
+}
+
+/// What the checkpoints in a database say about its ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// Whether the chain holds, and every checkpoint is about a line that is there.
+    pub verdict: Verdict,
+    /// How many checkpoints there are.
+    pub checkpoints: u64,
+    /// The last one.
+    pub last: Option<Checkpoint>,
+}
+
+/// Does what [`verify`] does, and holds every checkpoint against the line that it is about: with them, lines that were
+/// cut off at the end are noticed, and a ledger that was written anew is not the one that was signed. Without `keys`,
+/// the signatures themselves are not looked at.
+///
+/// # Errors
+///
+/// [`Error::Store`] if the database cannot be read.
+pub async fn verify_signed(
+    mut tx: Tx,
+    keys: Option<&[PublicKey]>,
+    progress: impl FnMut(i64, i64),
+) -> Result<Signed, Error> {
+    let mut signed =
+        Signed { verdict: follow(&mut tx, progress).await?, checkpoints: 0, last: None };
+    let Verdict::Holds(head) = &signed.verdict else { return Ok(signed) };
+    let mut previous = 0;
+    loop {
+        let page = tx.checkpoints().with_lines(previous, PAGE).await?;
+        if page.is_empty() {
+            return Ok(signed);
+        }
+        for (checkpoint, line) in page {
+            let line = line.as_deref();
+            if let Err((seq, reason)) = hold(&checkpoint, line, previous, head.seq, keys) {
+                return Ok(Signed { verdict: Verdict::Broken { seq, reason }, ..signed });
+            }
+            previous = checkpoint.checkpoint.seq;
+            signed.checkpoints += 1;
+            signed.last = Some(checkpoint.checkpoint);
+        }
+    }
+}
+
+/// Holds a checkpoint against the hash that its line has, the place of the checkpoint before it and of the last line.
+/// Says which place does not hold, and why.
+fn hold(
+    signed: &SignedCheckpoint,
+    line: Option<&str>,
+    before: i64,
+    end: i64,
+    keys: Option<&[PublicKey]>,
+) -> Result<(), (i64, String)> {
+    let Checkpoint { seq, hash, ts, previous, .. } = &signed.checkpoint;
+    if let Some(keys) = keys {
+        signed.verify(keys).map_err(|reason| (*seq, format!("of its checkpoint, {reason}")))?;
+    }
+    match previous.cmp(&before) {
+        Ordering::Equal => {}
+        Ordering::Greater => return Err((*previous, "its checkpoint is missing".to_owned())),
+        Ordering::Less => {
+            let reason = format!(
+                "its checkpoint was signed when the one before it was that of seq {previous}, and here it is that of seq \
+                 {before}; two ledgers were signed with this key"
+            );
+            return Err((*seq, reason));
+        }
+    }
+    match line {
+        Some(found) if found == hash => Ok(()),
+        Some(_) => {
+            let reason = format!(
+                "another hash was signed for it at {ts}; some line after seq {before} was altered, and every hash since \
+                 computed anew"
+            );
+            Err((*seq, reason))
+        }
+        None => Err((end + 1, format!("it is missing: at {ts} there were lines up to seq {seq}"))),
+    }
+}
+
+async fn follow(tx: &mut Tx, mut progress: impl FnMut(i64, i64)) -> Result<Verdict, Error> {
     let last = tx.ledger().head().await?.seq;
     let mut head = Head::default();
     // No line is left of the first one's place, unless someone put it there.

@@ -1,13 +1,17 @@
 //! What a person or an agent can ask of PilotDeck, one verb per method: authorize, one transaction, ledger line,
 //! commit. No HTTP and no SQL is known here; the API, the command line and embedding tools come through the same door.
 
+use std::sync::Arc;
+
 use pilotdeck_domain::clock::Clock;
-pub use pilotdeck_storage::{Database, Document};
+use pilotdeck_domain::ledger::checkpoint::SigningKey;
+pub use pilotdeck_storage::{Database, Document, Documents};
 
 pub mod actions;
 pub mod capabilities;
 mod error;
 pub mod events;
+pub mod history;
 pub mod identity;
 pub mod insights;
 mod intake;
@@ -15,7 +19,9 @@ pub mod ledger;
 pub mod profiles;
 pub mod projects;
 mod receipts;
+mod remembered;
 pub mod runs;
+pub mod stream;
 pub mod usage;
 
 pub use error::{Error, Kind, Stale, Unavailable};
@@ -35,6 +41,8 @@ pub struct Services {
     pub events: events::Events,
     /// Semantic actions and proposals.
     pub actions: actions::Actions,
+    /// The past of projects.
+    pub history: history::History,
     /// Agent profiles.
     pub profiles: profiles::Profiles,
     /// Capabilities.
@@ -45,6 +53,8 @@ pub struct Services {
     pub insights: insights::Insights,
     /// The ledger.
     pub ledger: ledger::Ledger,
+    /// Following the ledger.
+    pub stream: stream::Stream,
     /// People and their sessions.
     pub identity: identity::Identity,
     store: Store,
@@ -69,19 +79,29 @@ impl Services {
     pub fn new(db: Database, clock: Clock) -> Self {
         let intake = Intake::open(db.clone(), clock.clone());
         let store = Store { db, clock, intake };
+        let identity = identity::Identity::new(store.clone());
         Self {
             projects: projects::Projects::new(store.clone()),
             runs: runs::Runs::new(store.clone()),
             events: events::Events::new(store.clone()),
             actions: actions::Actions::new(store.clone()),
+            history: history::History::new(store.clone()),
             profiles: profiles::Profiles::new(store.clone()),
             capabilities: capabilities::Capabilities::new(store.clone()),
             usage: usage::Usage::new(store.clone()),
             insights: insights::Insights::new(store.clone()),
             ledger: ledger::Ledger::new(store.clone()),
-            identity: identity::Identity::new(store.clone()),
+            stream: stream::Stream::new(store.clone(), identity.clone()),
+            identity,
             store,
         }
+    }
+
+    /// The same services, with a key that signs checkpoints of the ledger.
+    #[must_use]
+    pub fn with_ledger_key(mut self, key: SigningKey) -> Self {
+        self.ledger.key = Some(Arc::new(key));
+        self
     }
 
     /// The time, as the services see it.
@@ -90,8 +110,9 @@ impl Services {
         &self.store.clock
     }
 
-    /// Waits for what was accepted and closes the database.
+    /// Ends the streams, waits for what was accepted and closes the database.
     pub async fn close(&self) {
+        self.stream.close().await;
         self.store.intake.close().await;
         self.store.db.close().await;
     }

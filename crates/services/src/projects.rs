@@ -2,28 +2,34 @@
 
 use chrono::{DateTime, Utc};
 use pilotdeck_domain::InvalidInput;
+use pilotdeck_domain::history::Given;
 use pilotdeck_domain::identity::{Actor, Author, Permission};
 use pilotdeck_domain::ids::ProjectId;
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use pilotdeck_domain::projects::{Project, expected_version};
 use pilotdeck_domain::times::WireTime;
 pub use pilotdeck_storage::ProjectFilter;
-use pilotdeck_storage::{Collection, Document, Tx};
+use pilotdeck_storage::{Collection, Document, Documents, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::Stale;
+use crate::remembered::{Remembered, Weight};
 use crate::{Error, Kind, MAX_ITEMS, Store};
 
 /// What can be asked about projects.
 #[derive(Clone)]
-pub struct Projects(Store);
+pub struct Projects {
+    store: Store,
+    documents: Remembered<String, Document>,
+    lists: Remembered<ProjectFilter, ProjectList>,
+}
 
 /// All projects that matched, in the order people gave them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProjectList {
     /// The projects.
-    pub projects: Vec<Document>,
+    pub projects: Documents,
     /// When any project, or their order, was last changed.
     pub last_updated: Option<String>,
 }
@@ -86,8 +92,8 @@ impl BatchOutcome {
 }
 
 impl Projects {
-    pub(crate) const fn new(store: Store) -> Self {
-        Self(store)
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, documents: Remembered::default(), lists: Remembered::default() }
     }
 
     /// All projects that `filter` lets through.
@@ -98,8 +104,8 @@ impl Projects {
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn list(&self, actor: &Actor, filter: &ProjectFilter) -> Result<ProjectList, Error> {
         actor.require(Permission::ReadProjects)?;
-        let mut tx = self.0.db.snapshot().await?;
-        list(&mut tx, filter).await
+        let read = async { list(&mut self.store.db.snapshot().await?, filter).await };
+        self.lists.or_read(&self.store.db, filter, read).await
     }
 
     /// One project.
@@ -110,8 +116,11 @@ impl Projects {
     #[tracing::instrument(skip_all, fields(project.id = id), err(level = "debug"))]
     pub async fn get(&self, actor: &Actor, id: &str) -> Result<Document, Error> {
         actor.require(Permission::ReadProjects)?;
-        let found = self.0.db.read().await?.projects().find(id).await?;
-        found.ok_or_else(|| Error::not_found(Kind::Project, id))
+        let read = async {
+            let found = self.store.db.read().await?.projects().find(id).await?;
+            found.ok_or_else(|| Error::not_found(Kind::Project, id))
+        };
+        self.documents.or_read(&self.store.db, id, read).await
     }
 
     /// Creates a project behind all others.
@@ -123,11 +132,11 @@ impl Projects {
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn create(&self, actor: &Actor, body: Map<String, Value>) -> Result<Document, Error> {
         let author = actor.require(Permission::WriteProjects)?;
-        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        let (mut tx, before) = self.store.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);
         }
-        let now = self.0.clock.now();
+        let now = self.store.clock.now();
         let project = Project::create(body, now)?;
         let id = project.id().as_str();
         if !tx.projects().insert(&project).await? {
@@ -139,7 +148,7 @@ impl Projects {
             now,
             entry(Operation::ProjectCreated, id, Change::created(project.document())),
         );
-        self.0.finish(tx, actor, &author, project.document().into()).await
+        self.store.finish(tx, actor, &author, project.document().into()).await
     }
 
     /// Changes the fields of a project that `patch` names; everything else stays.
@@ -157,15 +166,15 @@ impl Projects {
     ) -> Result<Document, Error> {
         let author = actor.require(Permission::WriteProjects)?;
         let expected = expected_version(&patch);
-        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        let (mut tx, before) = self.store.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);
         }
-        let now = self.0.clock.now();
+        let now = self.store.clock.now();
         let op = BatchOp { id: id.to_owned(), patch, expected_version: expected };
         let changed = apply(&mut tx, &author, now, op).await?;
         tx.touch(Collection::Projects, now);
-        self.0.finish(tx, actor, &author, changed).await
+        self.store.finish(tx, actor, &author, changed).await
     }
 
     /// Changes several projects, one after the other; each operation succeeds or fails for itself.
@@ -183,11 +192,11 @@ impl Projects {
         if ops.len() > MAX_ITEMS {
             return Err(InvalidInput::new("ops", "ops must have at most 10000 items").into());
         }
-        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        let (mut tx, before) = self.store.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);
         }
-        let now = self.0.clock.now();
+        let now = self.store.clock.now();
         let mut results = Vec::with_capacity(ops.len());
         for op in ops {
             results.push(match op {
@@ -204,9 +213,9 @@ impl Projects {
         }
         outcome.last_updated = tx.last_updated(Collection::Projects).await?;
         if outcome.changed() {
-            self.0.finish(tx, actor, &author, outcome).await
+            self.store.finish(tx, actor, &author, outcome).await
         } else {
-            self.0.finish_unchanged(tx, actor, &author, outcome).await
+            self.store.finish_unchanged(tx, actor, &author, outcome).await
         }
     }
 
@@ -219,18 +228,18 @@ impl Projects {
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn reorder(&self, actor: &Actor, ids: Vec<String>) -> Result<ProjectList, Error> {
         let author = actor.require(Permission::WriteProjects)?;
-        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        let (mut tx, before) = self.store.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);
         }
-        let now = self.0.clock.now();
+        let now = self.store.clock.now();
         let before = tx.projects().order().await?;
         let after = reordered(&before, ids);
         tx.projects().reorder(&after).await?;
         tx.touch(Collection::Projects, now);
         tx.record(&author, now, moved(&before, &after));
         let list = list(&mut tx, &ProjectFilter::default()).await?;
-        self.0.finish(tx, actor, &author, list).await
+        self.store.finish(tx, actor, &author, list).await
     }
 
     /// Deletes a project. Its runs stay without a project; its events and usage stay as they are.
@@ -241,11 +250,11 @@ impl Projects {
     #[tracing::instrument(skip_all, fields(project.id = id), err(level = "debug"))]
     pub async fn delete(&self, actor: &Actor, id: &str) -> Result<(), Error> {
         let author = actor.require(Permission::WriteProjects)?;
-        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        let (mut tx, before) = self.store.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);
         }
-        let now = self.0.clock.now();
+        let now = self.store.clock.now();
         let stored =
             tx.projects().find(id).await?.ok_or_else(|| Error::not_found(Kind::Project, id))?;
         let detached = tx.runs().detach(id).await?;
@@ -253,7 +262,7 @@ impl Projects {
         tx.touch(Collection::Projects, now);
         let change = Change::deleted(&stored.fields()?).with("detachedRuns", &json!(detached));
         tx.record(&author, now, entry(Operation::ProjectDeleted, id, change));
-        self.0.finish(tx, actor, &author, ()).await
+        self.store.finish(tx, actor, &author, ()).await
     }
 }
 
@@ -269,9 +278,39 @@ pub(crate) async fn apply(
     let before = stored.fields()?;
     check_version(op.expected_version.as_deref(), &before, &stored)?;
     let project = Project::merged(&before, op.patch, now)?;
-    tx.projects().save(&project, &seen(&before)).await?;
-    let change = Change::between(&before, project.document());
-    tx.record(author, now, entry(Operation::ProjectUpdated, &op.id, change));
+    save(tx, author, now, &before, &project).await
+}
+
+/// Gives the fields of a change the values that they had before it, and records that; none if they have them already.
+/// The caller touches the collection and commits.
+pub(crate) async fn restore(
+    tx: &mut Tx,
+    author: &Author,
+    now: DateTime<Utc>,
+    before: &Map<String, Value>,
+    given: &Given,
+) -> Result<Option<Document>, Error> {
+    // They were stored once: nothing is judged again.
+    let project = Project::merged(&given.restored(before), Map::new(), now)?;
+    let mut unchanged = project.document().clone();
+    unchanged.insert("updatedAt".to_owned(), version(before).into());
+    if unchanged == *before {
+        return Ok(None);
+    }
+    save(tx, author, now, before, &project).await.map(Some)
+}
+
+/// Saves a changed project and records what changed.
+async fn save(
+    tx: &mut Tx,
+    author: &Author,
+    now: DateTime<Utc>,
+    before: &Map<String, Value>,
+    project: &Project,
+) -> Result<Document, Error> {
+    tx.projects().save(project, &seen(before)).await?;
+    let change = Change::between(before, project.document());
+    tx.record(author, now, entry(Operation::ProjectUpdated, project.id().as_str(), change));
     Ok(project.document().into())
 }
 
@@ -303,6 +342,30 @@ pub(crate) fn seen(fields: &Map<String, Value>) -> WireTime {
 
 fn entry(operation: Operation, id: &str, change: Change) -> Entry {
     Entry::new(operation, SubjectKind::Project, id, change).in_project(Some(id))
+}
+
+impl Weight for String {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Weight for Document {
+    fn bytes(&self) -> usize {
+        self.as_str().len()
+    }
+}
+
+impl Weight for ProjectFilter {
+    fn bytes(&self) -> usize {
+        [&self.status, &self.priority, &self.category].into_iter().flatten().map(String::len).sum()
+    }
+}
+
+impl Weight for ProjectList {
+    fn bytes(&self) -> usize {
+        self.projects.json().len()
+    }
 }
 
 async fn list(tx: &mut Tx, filter: &ProjectFilter) -> Result<ProjectList, Error> {

@@ -9,9 +9,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, SqlitePool};
 use tokio::sync::Mutex;
 
+use crate::commits::{Announcer, Commits};
 use crate::lock::Lock;
 use crate::writer::{Turn, Writer};
-use crate::{StoreError, Tx};
+use crate::{Freshness, StoreError, Tx};
 
 /// How long a statement waits for another process to let go of the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,6 +57,8 @@ pub struct Database {
     path: Arc<Path>,
     readers: SqlitePool,
     writer: Arc<Mutex<Writer>>,
+    freshness: Freshness,
+    announcer: Announcer,
     /// The right to serve the file, unless it was only joined.
     lock: Arc<Mutex<Option<Lock>>>,
 }
@@ -79,6 +82,9 @@ impl Database {
             .thread_name(|id| format!("db-writer-{id}"))
             .connect()
             .await?;
+        let freshness = Freshness::default();
+        let announcer = Announcer::new();
+        let writer = Writer::new(writer, freshness.clone(), announcer.clone()).await?;
         let readers = pool(READERS)
             .connect_with(
                 options
@@ -90,7 +96,9 @@ impl Database {
         Ok(Self {
             path: path.into(),
             readers,
-            writer: Arc::new(Mutex::new(Writer::new(writer))),
+            writer: Arc::new(Mutex::new(writer)),
+            freshness,
+            announcer,
             lock: Arc::new(Mutex::new(lock)),
         })
     }
@@ -99,6 +107,12 @@ impl Database {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether what was read of the projects still holds.
+    #[must_use]
+    pub const fn freshness(&self) -> &Freshness {
+        &self.freshness
     }
 
     /// A unit of work that reads; each of its statements sees the newest committed state.
@@ -132,6 +146,12 @@ impl Database {
 
     pub(crate) async fn turn(&self) -> Turn {
         Turn::new(Arc::clone(&self.writer).lock_owned().await)
+    }
+
+    /// What this process commits from now on.
+    #[must_use]
+    pub fn follow(&self) -> Commits {
+        self.announcer.follow()
     }
 
     /// What is wrong with the file itself, if anything: the first thing that SQLite's own examination finds. It reads

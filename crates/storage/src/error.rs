@@ -1,5 +1,14 @@
 //! What can go wrong between PilotDeck and its database.
 
+/// The system refused to write: a quota, a limit on the size of files, a file system that became read-only.
+const UNWRITTEN: i32 = 778;
+/// To make it durable.
+const UNSYNCED: i32 = 1034;
+/// To make a file shorter.
+const UNCUT: i32 = 1546;
+/// To make the index of the write-ahead log longer.
+const UNGROWN: i32 = 4874;
+
 /// A statement, a transaction or a stored row that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -41,10 +50,10 @@ impl From<sqlx::Error> for StoreError {
             .as_database_error()
             .and_then(sqlx::error::DatabaseError::code)
             .and_then(|code| code.parse::<i32>().ok());
-        match code.map(|extended| extended & 0xff) {
-            Some(5 | 6) => Self::Busy,
-            Some(8) => Self::ReadOnly,
-            Some(13) => Self::Full,
+        match code.map(|extended| (extended, extended & 0xff)) {
+            Some((_, 5 | 6)) => Self::Busy,
+            Some((_, 8) | (UNWRITTEN | UNSYNCED | UNCUT | UNGROWN, _)) => Self::ReadOnly,
+            Some((_, 13)) => Self::Full,
             _ => match error {
                 sqlx::Error::PoolTimedOut => Self::Busy,
                 sqlx::Error::PoolClosed => Self::Closed,

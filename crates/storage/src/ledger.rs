@@ -16,6 +16,16 @@ statements! {
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
                value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
           FROM json_each($1)";
+    FIRST = "SELECT min(seq) FROM ledger";
+    BETWEEN = "
+        SELECT * FROM ledger
+         WHERE seq > $1 AND seq <= $2 AND ($4 IS NULL OR operation IN (SELECT value FROM json_each($4)))
+         ORDER BY seq LIMIT $5";
+    BETWEEN_IN_PROJECT = "
+        SELECT * FROM ledger
+         WHERE project_id = $3 AND seq > $1 AND seq <= $2
+           AND ($4 IS NULL OR operation IN (SELECT value FROM json_each($4)))
+         ORDER BY seq LIMIT $5";
     AFTER = "
         SELECT * FROM ledger
          WHERE seq > $1 AND ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3)
@@ -66,6 +76,21 @@ pub struct LedgerFilter {
     pub limit: i64,
 }
 
+/// Which lines to read of a stretch of the ledger.
+#[derive(Clone, Copy, Debug)]
+pub struct LedgerStretch<'a> {
+    /// Only lines after this place.
+    pub after: i64,
+    /// Up to this one.
+    pub up_to: i64,
+    /// Only lines of this project.
+    pub project_id: Option<&'a str>,
+    /// Only lines of these operations.
+    pub operations: Option<&'a [&'static str]>,
+    /// At most this many, the first ones.
+    pub limit: i64,
+}
+
 /// The ledger, read.
 pub struct Ledger<'a>(&'a mut Tx);
 
@@ -77,6 +102,10 @@ impl Tx {
 }
 
 impl Ledger<'_> {
+    pub(crate) fn conn(&mut self) -> &mut SqliteConnection {
+        self.0.conn()
+    }
+
     /// Where the chain stands.
     ///
     /// # Errors
@@ -84,6 +113,36 @@ impl Ledger<'_> {
     /// If the database fails.
     pub async fn head(&mut self) -> Result<Head, StoreError> {
         head(self.0.conn()).await
+    }
+
+    /// The place of the first line that is kept; none while there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn first(&mut self) -> Result<Option<i64>, StoreError> {
+        Ok(sqlx::query_scalar(FIRST).fetch_one(self.0.conn()).await?)
+    }
+
+    /// The lines of a stretch, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn stretch(&mut self, stretch: LedgerStretch<'_>) -> Result<Vec<Line>, StoreError> {
+        let sql = match stretch.project_id {
+            Some(_) => BETWEEN_IN_PROJECT,
+            None => BETWEEN,
+        };
+        Ok(sqlx::query(sql)
+            .bind(stretch.after)
+            .bind(stretch.up_to)
+            .bind(stretch.project_id)
+            .bind(stretch.operations.map(|operations| serde_json::json!(operations).to_string()))
+            .bind(stretch.limit)
+            .try_map(|row: SqliteRow| line(&row))
+            .fetch_all(self.0.conn())
+            .await?)
     }
 
     /// The lines that `filter` lets through, oldest first.
@@ -158,7 +217,7 @@ pub(crate) fn rows(lines: &[Line]) -> String {
     serde_json::to_string(&rows).expect("texts print")
 }
 
-fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {
+pub(crate) fn line(row: &SqliteRow) -> Result<Line, sqlx::Error> {
     Ok(Line {
         seq: row.try_get("seq")?,
         ts: row.try_get("ts")?,

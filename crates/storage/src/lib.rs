@@ -6,10 +6,14 @@
 
 mod adoption;
 mod capabilities;
+mod checkpoints;
+mod commits;
 mod database;
 mod document;
 mod error;
 mod events;
+mod freshness;
+mod history;
 mod identity;
 mod insights;
 mod ledger;
@@ -30,13 +34,17 @@ mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
 pub use capabilities::Capabilities;
+pub use checkpoints::Checkpoints;
+pub use commits::Commits;
 pub use database::{Database, Durability};
-pub use document::Document;
+pub use document::{Document, Documents};
 pub use error::StoreError;
 pub use events::{EventFilter, Events, StoredProposal};
+pub use freshness::{Edition, Freshness};
+pub use history::{Cause, History, HistoryPage};
 pub use identity::{Account, Identity};
 pub use insights::{Dimension, Insights, Money, ProjectCount, TokenSum, bench};
-pub use ledger::{Ledger, LedgerFilter};
+pub use ledger::{Ledger, LedgerFilter, LedgerStretch};
 pub use meta::Collection;
 pub use open::{LocalTime, OpenError, OpenOptions, Opened, join, open};
 pub use profiles::Profiles;

@@ -26,6 +26,7 @@ macro_rules! migrations {
 migrations! {
     1 "0001_ledger";
     2 "0002_receipts";
+    3 "0003_checkpoints";
 }
 
 /// Brings the database to the newest version, inside the caller's transaction.

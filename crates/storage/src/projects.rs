@@ -1,12 +1,12 @@
 //! Projects.
 
+use futures_util::TryStreamExt as _;
 use pilotdeck_domain::ids::ProjectId;
 use pilotdeck_domain::projects::Project;
 use pilotdeck_domain::times::WireTime;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
-use crate::document::{Document, print};
+use crate::document::{Document, Documents, Splice, print};
 use crate::statements::statements;
 use crate::{StoreError, Tx};
 
@@ -36,7 +36,7 @@ statements! {
 }
 
 /// Which projects to list; every given field must match exactly.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ProjectFilter {
     /// The status.
     pub status: Option<String>,
@@ -81,14 +81,17 @@ impl Projects<'_> {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn list(&mut self, filter: &ProjectFilter) -> Result<Vec<Document>, StoreError> {
-        Ok(sqlx::query(LIST)
+    pub async fn list(&mut self, filter: &ProjectFilter) -> Result<Documents, StoreError> {
+        let mut rows = sqlx::query(LIST)
             .bind(filter.status.as_deref())
             .bind(filter.priority.as_deref())
             .bind(filter.category.as_deref())
-            .try_map(|row: SqliteRow| row.try_get(0).map(Document::stored))
-            .fetch_all(self.0.conn())
-            .await?)
+            .fetch(self.0.conn());
+        let mut documents = Splice::new();
+        while let Some(row) = rows.try_next().await? {
+            documents.push(row.try_get(0)?);
+        }
+        Ok(documents.finish())
     }
 
     /// The ids of all projects, in the order people gave them.

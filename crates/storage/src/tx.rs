@@ -122,6 +122,14 @@ impl Tx {
             _ => Err(StoreError::Unrecorded),
         }
     }
+
+    /// Makes durable what needs no line: it changes nothing of what lines are about.
+    pub(crate) async fn commit_without_lines(self) -> Result<(), StoreError> {
+        match self.0 {
+            Inner::Write(mut write) => write.turn.commit(&[], &write.pending).await,
+            _ => self.commit().await,
+        }
+    }
 }
 
 impl Write {
@@ -143,6 +151,7 @@ impl Write {
         }
         committed?;
         self.turn.head = lines.last().map(Line::head);
+        self.turn.announcer.tell(lines);
         Ok(())
     }
 }

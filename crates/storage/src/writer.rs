@@ -11,8 +11,9 @@ use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::StoreError;
+use crate::commits::Announcer;
 use crate::pending::Pending;
+use crate::{Freshness, StoreError};
 
 /// The writing connection.
 pub(crate) struct Writer {
@@ -22,11 +23,21 @@ pub(crate) struct Writer {
     is_open: bool,
     /// The end of the ledger, as far as this process knows it.
     pub(crate) head: Option<Head>,
+    /// Hears which rows change.
+    freshness: Freshness,
+    /// Where commits are told.
+    pub(crate) announcer: Announcer,
 }
 
 impl Writer {
-    pub(crate) const fn new(conn: SqliteConnection) -> Self {
-        Self { conn: Some(conn), is_open: false, head: None }
+    pub(crate) async fn new(
+        mut conn: SqliteConnection,
+        freshness: Freshness,
+        announcer: Announcer,
+    ) -> Result<Self, StoreError> {
+        let hears = freshness.clone();
+        conn.lock_handle().await?.set_update_hook(move |change| hears.changing(change.table));
+        Ok(Self { conn: Some(conn), is_open: false, head: None, freshness, announcer })
     }
 
     pub(crate) fn conn(&mut self) -> Result<&mut SqliteConnection, StoreError> {
@@ -60,6 +71,7 @@ impl Writer {
         pending: &Pending,
     ) -> Result<(), StoreError> {
         pending.commit(self.conn()?, lines).await?;
+        self.freshness.settle();
         self.is_open = false;
         Ok(())
     }
@@ -71,6 +83,7 @@ impl Writer {
             // It fails when the engine rolled back by itself, which is as good.
             let _ = sqlx::query("ROLLBACK").execute(conn).await;
         }
+        self.freshness.settle();
         self.is_open = false;
     }
 

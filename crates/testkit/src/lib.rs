@@ -9,6 +9,7 @@ use chrono::NaiveDateTime;
 use pilotdeck_api::{ServerHandle, Setup};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::Actor;
+use pilotdeck_domain::ledger::checkpoint::SigningKey;
 use pilotdeck_services::Services;
 use pilotdeck_services::ledger::LedgerFilter;
 use pilotdeck_storage::{Durability, OpenOptions, Tx};
@@ -18,10 +19,17 @@ pub use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+mod stream;
+
+pub use stream::{Block, EventStream};
+
 /// The agent token of an app that has one.
 pub const AGENT_TOKEN: &str = "test-agent-token";
 /// The administrator's token of an app that has one.
 pub const ADMIN_TOKEN: &str = "test-admin-token";
+
+/// What the key follows from that signs checkpoints.
+pub const LEDGER_KEY_SEED: [u8; 32] = [7; 32];
 
 /// A running server. It stops when it is dropped.
 pub struct TestApp {
@@ -111,7 +119,8 @@ impl Builder {
             local_time: &|naive: NaiveDateTime| naive.and_utc(),
         };
         let (database, _) = pilotdeck_storage::open(options).await.expect("the database opens");
-        let services = Services::new(database, self.clock.clone());
+        let services = Services::new(database, self.clock.clone())
+            .with_ledger_key(SigningKey::from_seed(&LEDGER_KEY_SEED));
         services.identity.ensure_somebody().await.expect("the default account can be made");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let base_url =
@@ -241,6 +250,17 @@ impl TestApp {
         assert_eq!(answer.status, 200, "{}", answer.body);
         let cookie = answer.header("set-cookie").expect("signing in sets a cookie");
         cookie.split(';').next().unwrap_or_default().to_owned()
+    }
+
+    /// The services of another process that works on the same file.
+    ///
+    /// # Panics
+    ///
+    /// If the file cannot be joined.
+    pub async fn elsewhere(&self) -> Services {
+        let path = self.folder().join("pm.db");
+        let joined = pilotdeck_storage::join(&path, Durability::default()).await;
+        Services::new(joined.expect("the file can be joined"), self.clock.clone())
     }
 
     /// The place and the hash of the ledger's last line: while they stay, nothing has changed.
@@ -393,12 +413,7 @@ impl Request {
     ///
     /// If there is none.
     pub async fn send(self) -> Answer {
-        let response = self.0.send().await.expect("the server answers");
-        let status = response.status();
-        let headers = response.headers().clone();
-        let text = response.text().await.expect("the answer has a body");
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, headers, text, body }
+        Answer::of(self.0.send().await.expect("the server answers")).await
     }
 }
 
@@ -416,6 +431,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    async fn of(response: reqwest::Response) -> Self {
+        let status = response.status();
+        let headers = response.headers().clone();
+        let text = response.text().await.expect("the answer has a body");
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Self { status, headers, text, body }
+    }
+
     /// The code of a failure.
     #[must_use]
     pub fn code(&self) -> &str {

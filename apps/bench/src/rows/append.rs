@@ -3,59 +3,62 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use hyper::StatusCode;
+use pilotdeck_load::Events;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
-use crate::load::{Rate, Target, median_rate};
+use crate::http::Connection;
+use crate::load::{Target, at, median_rate};
 use crate::report::{Bar, Row, median, rounded};
 use crate::tables::{self, Shape};
 use crate::{Plan, floor_server, memory, subject};
 
-/// As many rows per statement as there are connections: the best that coalescing could do.
-const BATCH: u64 = 64;
+/// The connections that the bar is about.
+const BARRED: usize = 64;
 
 /// Measures the server beside both floors: bulk writing without HTTP, and HTTP without writing.
 pub(crate) async fn measure(plan: &Plan) -> Result<Vec<Row>> {
     let server = subject::start(plan, "append")?;
-    let project_id = subject::create_projects(&server, 1).await?.remove(0);
-    let body = subject::event(&project_id, "run-bench");
-    let append = Target::post(server.base_url(), "/api/agent/events", &body, StatusCode::CREATED);
-    append.measure(crate::Load { connections: 1, lasts: Duration::from_millis(50) }).await?;
+    let projects = subject::create_projects(&server, 5).await?;
+    let mut connection = Connection::open(server.base_url()).await?;
+    connection.post("/api/agent/events", &subject::event(&projects[0])).await?;
     server.stop()?;
 
     let mut bulk = Bulk::open(plan).await?;
     let server = subject::start(plan, "append")?;
     let floor = floor_server::start(plan, &[])?;
-    let append = Target::post(server.base_url(), "/api/agent/events", &body, StatusCode::CREATED);
-    let echo = Target::post(floor.base_url(), "/echo", &body, StatusCode::OK);
-    let (mut appended, mut echoed, mut written) =
-        (Vec::<Rate>::new(), Vec::<Rate>::new(), Vec::new());
-    for _ in 0..plan.rounds {
-        appended.push(append.measure(plan.load).await?);
-        echoed.push(echo.measure(plan.load).await?);
-        written.push(bulk.write(plan.load.lasts).await?);
+    let append = Target::events(server.base_url(), Events::of(&projects, 1));
+    let echo = Target::events(floor.base_url(), Events::of(&projects, 2).sent_to("/echo", 200));
+    let mut rows = Vec::new();
+    for load in plan.all_connections() {
+        let (mut appended, mut echoed, mut written) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..plan.rounds {
+            appended.push(append.measure(load).await?);
+            echoed.push(echo.measure(load).await?);
+            written.push(bulk.write(load.lasts, load.connections as u64).await?);
+        }
+        let after_load = memory::of(server.id())?;
+        let (appended, echoed, written) =
+            (median_rate(&appended), median_rate(&echoed), median(written));
+        rows.push(Row {
+            work: at("append an event, with its ledger line", load),
+            subject: appended.per_second,
+            floor: Some(echoed.per_second.min(written)),
+            unit: "/s",
+            bar: if load.connections == BARRED { Bar::Share(0.5) } else { Bar::None },
+            note: format!(
+                "floors: {} rows/s in bulk of {}, {} echoes/s; {} (echo {}); {} MiB resident after the load",
+                rounded(written),
+                load.connections,
+                rounded(echoed.per_second),
+                appended.latencies(),
+                echoed.latencies(),
+                rounded(after_load.resident_mib),
+            ),
+        });
     }
-    let after_load = memory::of(server.id())?;
-
-    let (appended, echoed, written) =
-        (median_rate(&appended), median_rate(&echoed), median(written));
-    Ok(vec![Row {
-        work: "append an event, with its ledger line".to_owned(),
-        subject: appended.per_second,
-        floor: Some(echoed.per_second.min(written)),
-        unit: "/s",
-        bar: Bar::Share(0.5),
-        note: format!(
-            "floors: {} rows/s in bulk, {} echoes/s; median {} ms (echo {} ms); {} MiB resident after the load",
-            rounded(written),
-            rounded(echoed.per_second),
-            rounded(appended.median_ms),
-            rounded(echoed.median_ms),
-            rounded(after_load.resident_mib),
-        ),
-    }])
+    Ok(rows)
 }
 
 /// Writes the same rows as the server does, many at a time.
@@ -86,13 +89,14 @@ impl Bulk {
         })
     }
 
-    /// Writes for some time; returns how many events a second were written, each with its ledger line.
-    async fn write(&mut self, lasts: Duration) -> Result<f64> {
+    /// Writes for some time, as many rows per statement as there are connections, which is the best that coalescing could
+    /// do; returns how many events a second were written, each with its ledger line.
+    async fn write(&mut self, lasts: Duration, batch: u64) -> Result<f64> {
         let (insert_events, insert_lines) = (self.events.insert_list(), self.ledger.insert_list());
         let mut took = Duration::ZERO;
         let mut rows = 0_u32;
         while took < lasts {
-            let (events, lines) = self.next_batch();
+            let (events, lines) = self.next_batch(batch);
             let started = Instant::now();
             let mut transaction = self.database.begin_with("BEGIN IMMEDIATE").await?;
             for (sql, list) in [(&insert_events, events), (&insert_lines, lines)] {
@@ -103,15 +107,15 @@ impl Bulk {
             }
             transaction.commit().await?;
             took += started.elapsed();
-            rows += u32::try_from(BATCH)?;
+            rows += u32::try_from(batch)?;
         }
         Ok(f64::from(rows) / took.as_secs_f64())
     }
 
-    fn next_batch(&mut self) -> (String, String) {
+    fn next_batch(&mut self, batch: u64) -> (String, String) {
         let shown_id = self.events.text("id").to_owned();
         let (mut events, mut lines) = (Vec::new(), Vec::new());
-        for seq in self.next..self.next + BATCH {
+        for seq in self.next..self.next + batch {
             let id = numbered(&shown_id, seq);
             let renamed = |value: &Value| match value {
                 Value::String(text) => Value::String(text.replace(&shown_id, &id)),
@@ -127,7 +131,7 @@ impl Bulk {
             }));
             self.previous_hash = own;
         }
-        self.next += BATCH;
+        self.next += batch;
         (Value::Array(events).to_string(), Value::Array(lines).to_string())
     }
 }

@@ -1,10 +1,12 @@
 //! What is logged, and what is not.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
-use crate::process::{Server, answer, serve};
+use crate::process::{Server, answer, client, pilotdeck, serve};
 
 const AGENT: &str = "agent-token-of-the-logs";
 const ADMIN: &str = "admin-token-of-the-logs";
@@ -112,4 +114,28 @@ async fn no_secret_is_logged_even_when_more_is() {
         let said = lines.iter().find(|line| line.contains(secret.as_str()));
         assert_eq!(said, None, "{secret} is in the log");
     }
+}
+
+#[tokio::test]
+async fn a_log_that_takes_no_line_harms_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut command = pilotdeck(folder.path());
+    command.args(["serve", "--port", &port.to_string()]).stderr(full);
+    let mut server = command.spawn().unwrap();
+    let path = format!("http://127.0.0.1:{port}/api/health");
+
+    let answered = loop {
+        match client(None).get(&path).send().await {
+            Ok(answered) => break Some(answered.status()),
+            // It does not listen yet, unless it has ended.
+            Err(_) if server.try_wait().unwrap().is_none() => {}
+            Err(_) => break None,
+        }
+    };
+    let _ = server.kill();
+    server.wait().unwrap();
+
+    assert_eq!(answered.map(|status| status.as_u16()), Some(200));
 }

@@ -1,8 +1,9 @@
 //! The program as a process: how it starts, serves, logs, is stopped and is killed.
 
+mod bench;
 mod commands;
-mod disk;
-mod killed;
+mod faults;
+mod ledger;
 mod logs;
 mod process;
 mod starting;

@@ -162,3 +162,34 @@ async fn half_a_request(server: &Server) -> TcpStream {
     upload.read_exact(&mut go_on).await.unwrap();
     upload
 }
+
+#[tokio::test]
+async fn streams_are_told_of_the_stop_and_do_not_hold_it_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(serve(folder.path()).env("PM_ADMIN_TOKEN", "token")).await;
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(address(&server)).await.unwrap();
+        let head = format!(
+            "GET /api/stream HTTP/1.1\r\nhost: {}\r\nx-pm-token: token\r\n\r\n",
+            address(&server)
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut greeting = Vec::new();
+        while !greeting.ends_with(b"}\n\n") {
+            assert_ne!(stream.read_buf(&mut greeting).await.unwrap(), 0);
+        }
+        streams.push(stream);
+    }
+
+    let told = Instant::now();
+    server.signal("TERM");
+    for stream in &mut streams {
+        assert_eq!(rest(stream).await, "event: ended\ndata: {\"reason\":\"stopping\"}\n\n");
+    }
+    let (status, lines) = server.ended().await;
+
+    assert_eq!(status.code(), Some(0), "{lines:#?}");
+    assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+    assert!(has_nothing_left_over(folder.path()));
+}

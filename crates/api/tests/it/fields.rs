@@ -110,6 +110,8 @@ const SPOILED: &[(&str, &str, &str, &str)] = &[
         r#"{"records": [{}]}"#,
         "/records/0 /records/0/id /records/0/totalTokens /records/0/ts",
     ),
+    ("POST", "/api/agent/actions/none/undo", "{}", "id agentId runId reason ifUpdatedAt"),
+    ("POST", "/api/projects/none/history/1/undo", "{}", "id agentId runId reason ifUpdatedAt"),
     ("POST", "/api/agent/proposals/none/accept", "{}", "reason"),
     ("POST", "/api/agent/proposals/none/reject", "{}", "reason"),
     ("POST", "/api/auth/login", r#"{"username": "nobody", "password": "x"}"#, "username"),

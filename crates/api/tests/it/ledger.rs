@@ -4,6 +4,8 @@ use pilotdeck_testkit::{ADMIN_TOKEN, TestApp};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+mod export;
+
 const PASSWORD: &str = "correct horse battery staple";
 
 async fn lines(app: &TestApp, query: &str) -> Vec<Value> {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The fields that the event of an action shows before and after.
-const SHOWN: [&str; 4] = ["status", "priority", "progress", "tags"];
+pub(super) const SHOWN: [&str; 4] = ["status", "priority", "progress", "tags"];
 
 impl Action {
     /// What it does to the project that is stored so. Doing it to a project that is already as asked changes nothing.

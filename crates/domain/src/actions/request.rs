@@ -97,7 +97,7 @@ fn is_proposal(body: &Map<String, Value>) -> bool {
     word("status") == Some(PENDING) || (is_proposable && body.contains_key("payload"))
 }
 
-fn context(body: &Map<String, Value>) -> Result<ActionContext, InvalidInput> {
+pub(super) fn context(body: &Map<String, Value>) -> Result<ActionContext, InvalidInput> {
     let field = |field: &str| (field.to_owned(), body.get(field).cloned().unwrap_or_default());
     let mut draft = Draft::sent(Map::from_iter([field("agentId"), field("runId")]));
     let said = |text: Option<String>| text.filter(|text| !text.is_empty());

@@ -104,7 +104,8 @@ impl Actions {
             let outcome = RecordedProposal { id, event, created: false };
             return self.0.finish_unchanged(tx, actor, &author, outcome).await;
         }
-        let event = append(&mut tx, &author, now, Operation::ProposalRecorded, &event).await?;
+        let event =
+            append(&mut tx, &author, now, Operation::ProposalRecorded, &event, None).await?;
         self.0.finish(tx, actor, &author, RecordedProposal { id, event, created: true }).await
     }
 
@@ -164,16 +165,13 @@ impl Actions {
         let changes = effect.patch.is_some();
         let project =
             take_effect(&mut tx, &author, now, &project_id, stored, effect.patch.clone()).await?;
-        let event = acceptance_event(
-            &proposal,
-            &action,
-            &effect,
-            version(&project.fields()?),
-            &decider(&author),
-            reason,
-            now,
-        );
-        let event = append(&mut tx, &author, now, Operation::ProposalAccepted, &event).await?;
+        let fields = project.fields()?;
+        let version = version(&fields);
+        let event =
+            acceptance_event(&proposal, &action, &effect, version, &decider(&author), reason, now);
+        let gave = changes.then_some(version);
+        let event =
+            append(&mut tx, &author, now, Operation::ProposalAccepted, &event, gave).await?;
         if changes {
             tx.touch(Collection::Projects, now);
         }
@@ -207,7 +205,8 @@ impl Actions {
             }
         };
         let event = rejection_event(&proposal, &decider(&author), reason, now);
-        let event = append(&mut tx, &author, now, Operation::ProposalRejected, &event).await?;
+        let event =
+            append(&mut tx, &author, now, Operation::ProposalRejected, &event, None).await?;
         self.0.finish(tx, actor, &author, Decision { event, project: None, decided: true }).await
     }
 }

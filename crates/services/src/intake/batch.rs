@@ -62,8 +62,8 @@ impl Batch {
                 }
             }
             Err(error) if self.jobs.len() == 1 => {
-                for job in self.jobs.drain(..1) {
-                    return job.refuse(error);
+                if let Some(job) = self.jobs.pop() {
+                    job.refuse(error);
                 }
             }
             Err(error) => {
@@ -83,8 +83,8 @@ impl Job {
         let [job] = alone;
         match fates {
             Ok(fates) => {
-                for fate in fates {
-                    return job.answer(fate);
+                if let Some(fate) = fates.into_iter().next() {
+                    job.answer(fate);
                 }
             }
             Err(error) => job.refuse(error),

@@ -220,6 +220,6 @@ fn a_lone_request_waits_for_no_timer() {
 
     assert_eq!(created, (true, vec![true]));
     with_time.block_on(async {
-        tokio::time::timeout(Duration::from_secs(5), world.assert_holds()).await.unwrap()
+        tokio::time::timeout(Duration::from_secs(5), world.assert_holds()).await.unwrap();
     });
 }

@@ -1,11 +1,15 @@
 //! Projects.
 
+use std::time::Duration;
+
+use pilotdeck_domain::ids::ProjectId;
 use pilotdeck_services::events::EventFilter;
 use pilotdeck_services::projects::{BatchOp, ProjectFilter, Refusal};
 use pilotdeck_services::runs::RunFilter;
 use pilotdeck_services::usage::UsageFilter;
-use pilotdeck_services::{Error, Kind};
-use serde_json::json;
+use pilotdeck_services::{Error, Kind, Services};
+use pilotdeck_storage::{Durability, join};
+use serde_json::{Value, json};
 
 use crate::world::{TASKS, World, agent, fields, race, value};
 
@@ -131,7 +135,13 @@ async fn operations_of_a_batch_see_earlier_ones_and_fail_for_themselves() {
     let results = &outcome.results;
     assert!(matches!(
         results[..],
-        [Ok(_), Err(Refusal::Stale(_)), Err(Refusal::NotFound { .. }), Err(Refusal::Invalid(_)), Ok(_)]
+        [
+            Ok(_),
+            Err(Refusal::Stale(_)),
+            Err(Refusal::NotFound { .. }),
+            Err(Refusal::Invalid(_)),
+            Ok(_)
+        ]
     ));
     let project = world.project().await;
     assert_eq!((&project["notes"], &project["progress"]), (&json!("a"), &json!(7)));
@@ -149,8 +159,9 @@ async fn a_large_order_is_kept_to_the_letter() {
 
     let list = world.services.projects.reorder(&agent(), wanted.clone()).await.unwrap();
 
-    let order = |list: Vec<pilotdeck_services::Document>| -> Vec<String> {
-        list.iter().map(|project| value(project)["id"].as_str().unwrap().to_owned()).collect()
+    let order = |list: pilotdeck_services::Documents| -> Vec<String> {
+        let projects: Vec<Value> = serde_json::from_slice(list.json()).unwrap();
+        projects.iter().map(|project| project["id"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(order(list.projects), wanted);
     let list = world.services.projects.list(&agent(), &ProjectFilter::default()).await.unwrap();
@@ -184,4 +195,57 @@ async fn a_deleted_project_lets_its_runs_go_and_keeps_its_events_and_its_usage()
         services.projects.delete(&agent(), "p").await,
         Err(Error::NotFound { kind: Kind::Project, .. })
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_reads_what_was_true_before_an_answered_change() {
+    let world = World::with_project().await;
+    let all = ProjectFilter::default();
+
+    race(|turn| {
+        let (services, all) = (world.services.clone(), all.clone());
+        async move {
+            for round in 0..8 {
+                let patch = fields(json!({ format!("by{turn}"): round }));
+                services.projects.change(&agent(), "p", patch).await.unwrap();
+                let own = |project: &Value| project[format!("by{turn}")] == json!(round);
+
+                let read = services.projects.get(&agent(), "p").await.unwrap();
+                let listed = services.projects.list(&agent(), &all).await.unwrap().projects;
+                let listed: Value = serde_json::from_slice(listed.json()).unwrap();
+                assert!(own(&value(&read)), "reads {read:?} after round {round} of {turn}");
+                assert!(own(&listed[0]), "lists {listed} after round {round} of {turn}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_that_came_to_nothing_is_not_read() {
+    let world = World::with_project().await;
+    let before = world.project().await;
+
+    let mut tx = world.database.write().await.unwrap();
+    tx.projects().delete(&ProjectId::stored("p")).await.unwrap();
+    let meanwhile = world.project().await;
+    drop(tx);
+
+    assert_eq!(meanwhile, before);
+    assert_eq!(world.project().await, before);
+}
+
+#[tokio::test]
+async fn what_another_process_changes_is_read_within_a_second() {
+    let world = World::with_project().await;
+    let other =
+        Services::new(join(&world.path(), Durability::Process).await.unwrap(), world.clock.clone());
+    world.project().await;
+
+    other.projects.change(&agent(), "p", fields(json!({ "name": "Theirs" }))).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
+
+    assert_eq!(world.project().await["name"], "Theirs");
 }

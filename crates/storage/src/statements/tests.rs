@@ -20,9 +20,11 @@ const EXCUSED: [(&str, &str, &str); 4] = [
     ("insights", "TOKENS", "adds up all records"),
 ];
 
-const ALL: [(&str, &[(&str, &str)]); 12] = [
+const ALL: [(&str, &[(&str, &str)]); 14] = [
     ("capabilities", crate::capabilities::STATEMENTS),
+    ("checkpoints", crate::checkpoints::STATEMENTS),
     ("events", crate::events::STATEMENTS),
+    ("history", crate::history::STATEMENTS),
     ("identity", crate::identity::STATEMENTS),
     ("insights", crate::insights::STATEMENTS),
     ("ledger", crate::ledger::STATEMENTS),

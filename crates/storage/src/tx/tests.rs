@@ -252,3 +252,23 @@ async fn writers_that_give_up_at_any_point_leave_the_way_free_and_the_chain_whol
     let lines = chain(&database).await;
     assert_eq!(lines.last().unwrap().subject_id.as_deref(), Some("last"));
 }
+
+#[tokio::test]
+async fn followers_are_told_what_was_committed_and_nothing_else() {
+    let (_folder, database) = database().await;
+    write_line(&database, "before").await.unwrap();
+    let mut commits = database.follow();
+
+    let mut dropped = database.write().await.unwrap();
+    dropped.record(&author(), now(), entry("dropped"));
+    drop(dropped);
+    write_line(&database, "one").await.unwrap();
+    let mut tx = database.write().await.unwrap();
+    tx.record(&author(), now(), entry("two"));
+    tx.record(&author(), now(), entry("three"));
+    tx.commit().await.unwrap();
+
+    let told = [commits.next().await.unwrap(), commits.next().await.unwrap()];
+    assert_eq!(told.concat(), chain(&database).await[2..]);
+    assert_eq!(told[1].len(), 2);
+}

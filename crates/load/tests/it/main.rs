@@ -1,0 +1,5 @@
+//! The client and the load against servers that answer what they are told to.
+
+mod answers;
+mod loads;
+mod server;

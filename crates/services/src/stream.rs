@@ -1,0 +1,276 @@
+//! Following the ledger: what is in the table first, then every line as it is committed, without gap and repetition.
+//!
+//! A [`Subscription`] is a place in the ledger and little more. The newest lines are shared by all ([`ring`]); who is
+//! behind them reads the table. The places of lines are consecutive, so that a gap cannot go unnoticed, wherever a line
+//! was written: what another process commits is found in the table, with the next commit of this one or the next beat.
+
+use std::net::IpAddr;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use pilotdeck_domain::identity::{Actor, ActorKind, Denied, Permission};
+use pilotdeck_domain::ledger::{Line, Operation};
+use pilotdeck_domain::stream::Interest;
+use pilotdeck_storage::LedgerStretch;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use crate::identity::Identity;
+use crate::{Error, Store};
+
+mod holders;
+mod ring;
+mod subscription;
+
+use holders::Holders;
+use ring::Ring;
+pub use ring::Told;
+pub use subscription::{End, Message, Subscription};
+
+/// How often those who follow hear that they are still connected.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long those who follow may take to leave when the server stops.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Subscriptions that read the table at the same time: other readers need its connections, too.
+const REPLAYS: usize = 2;
+/// Lines that are read from the table at a time.
+const PAGE: i64 = 128;
+/// Further behind than this, the newest lines begin anew.
+const CATCH_UP: i64 = 8_192;
+
+/// The way to follow the ledger. Cheap to clone.
+#[derive(Clone)]
+pub struct Stream(Arc<Hub>);
+
+/// What all subscriptions share.
+struct Hub {
+    store: Store,
+    identity: Identity,
+    ring: RwLock<Ring>,
+    news: watch::Sender<News>,
+    /// Somebody follows.
+    awake: Notify,
+    holders: Arc<Holders>,
+    replays: Semaphore,
+}
+
+/// What wakes those who follow, beside lines.
+#[derive(Clone, Copy, Debug, Default)]
+struct News {
+    beats: u64,
+    is_closed: bool,
+}
+
+/// What somebody wants to follow.
+#[derive(Clone, Debug, Default)]
+pub struct Subscribe {
+    /// The last line that they know; without it they begin with the next one that is written.
+    pub since: Option<i64>,
+    /// Which lines.
+    pub interest: Interest,
+    /// The session in which a person follows: when it ends, so does the stream.
+    pub session_key: Option<String>,
+    /// Where they come from.
+    pub address: Option<IpAddr>,
+    /// How many streams one principal may hold at a time.
+    pub most_streams: usize,
+}
+
+impl Stream {
+    pub(crate) fn new(store: Store, identity: Identity) -> Self {
+        Self(Arc::new(Hub {
+            store,
+            identity,
+            ring: RwLock::default(),
+            news: watch::Sender::default(),
+            awake: Notify::new(),
+            holders: Arc::default(),
+            replays: Semaphore::new(REPLAYS),
+        }))
+    }
+
+    /// Begins to follow the ledger.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Denied`]; [`Error::TooManyStreams`] if the principal holds as many as one may; [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn subscribe(
+        &self,
+        actor: &Actor,
+        subscribe: Subscribe,
+    ) -> Result<Subscription, Error> {
+        let author = actor.require(Permission::ReadLedger)?;
+        let Subscribe { since, interest, session_key, address, most_streams } = subscribe;
+        let slot = self
+            .0
+            .holders
+            .admit(&author, address, most_streams)
+            .ok_or(Error::TooManyStreams { most: most_streams })?;
+        let session = match session_key.filter(|_| author.kind == ActorKind::Person) {
+            Some(key) => {
+                let session = self.0.holders.session(&key);
+                // It is known to be watched first and to be open then, so that its end cannot fall between.
+                if self.0.identity.session(&key).await?.is_none() {
+                    return Err(Denied::Unauthenticated.into());
+                }
+                Some(session)
+            }
+            None => None,
+        };
+        let mut tx = self.0.store.db.read().await?;
+        let last_seq = tx.ledger().head().await?.seq;
+        let first_seq = tx.ledger().first().await?.unwrap_or(last_seq + 1);
+        drop(tx);
+        let is_kept = |since: &i64| (first_seq - 1..=last_seq).contains(since);
+        let (cursor, first) = match since {
+            Some(since) if is_kept(&since) => (since, Message::Hello { since, last_seq }),
+            Some(_) => (last_seq, Message::Resync { first_seq, last_seq }),
+            None => (last_seq, Message::Hello { since: last_seq, last_seq }),
+        };
+        self.0.awake.notify_one();
+        Ok(Subscription::new(Arc::clone(&self.0), slot, session, interest, cursor, first))
+    }
+
+    /// Keeps all subscriptions up to date until the streams are closed.
+    pub async fn run(self) {
+        let hub = &self.0;
+        let mut news = hub.news.subscribe();
+        let closed = async { news.wait_for(|news| news.is_closed).await.is_ok() };
+        tokio::select! {
+            _ = closed => {}
+            () = hub.follow() => {}
+        }
+    }
+
+    /// Looks for lines of other processes and for sessions that ended, and lets everybody hear that they are connected.
+    pub async fn beat(&self) {
+        self.0.beat().await;
+    }
+
+    /// Ends all streams; returns when they ended, or after a second.
+    pub async fn close(&self) {
+        self.0.news.send_modify(|news| news.is_closed = true);
+        if timeout(FAREWELL, self.0.holders.all_left()).await.is_err() {
+            tracing::warn!("some streams did not end in time");
+        }
+    }
+}
+
+impl Hub {
+    /// Follows the commits while somebody is there to hear of them.
+    async fn follow(&self) {
+        let mut beats = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.awake.notified().await;
+            let mut commits = self.store.db.follow();
+            self.catch_up_or_warn().await;
+            loop {
+                tokio::select! {
+                    lines = commits.next() => match lines {
+                        Some(lines) => self.hear(lines).await,
+                        None => return,
+                    },
+                    _ = beats.tick() => {
+                        self.beat().await;
+                        if self.holders.are_none() {
+                            break;
+                        }
+                    }
+                }
+            }
+            self.newest_mut().restart(0);
+        }
+    }
+
+    fn newest(&self) -> RwLockReadGuard<'_, Ring> {
+        self.ring.read().expect("nothing panics while it holds the lines")
+    }
+
+    fn newest_mut(&self) -> RwLockWriteGuard<'_, Ring> {
+        self.ring.write().expect("nothing panics while it holds the lines")
+    }
+
+    async fn beat(&self) {
+        self.catch_up_or_warn().await;
+        self.look_after_sessions().await;
+        self.news.send_modify(|news| news.beats += 1);
+    }
+
+    async fn hear(&self, lines: Arc<[Line]>) {
+        if lines.iter().any(ends_sessions) {
+            self.look_after_sessions().await;
+        }
+        if !self.push(Arc::clone(&lines)) {
+            // Another process wrote in between.
+            self.catch_up_or_warn().await;
+        }
+        self.news.send_modify(|_| ());
+    }
+
+    /// Adds lines to the newest ones; false if lines between are missing.
+    fn push(&self, lines: impl Into<Arc<[Line]>>) -> bool {
+        let mut ring = self.newest_mut();
+        Told::all(lines).all(|told| ring.push(told))
+    }
+
+    async fn catch_up_or_warn(&self) {
+        if let Err(error) = self.catch_up().await {
+            // The next commit or beat tries again; until then nobody is told anything, and so nothing is passed over.
+            tracing::warn!(%error, "the stream cannot read the ledger");
+        }
+    }
+
+    /// Reads what is in the table after the newest line that is known.
+    async fn catch_up(&self) -> Result<(), Error> {
+        let mut tx = self.store.db.read().await?;
+        let head = tx.ledger().head().await?.seq;
+        let mut last = self.newest().last();
+        // Nothing is known yet, or too little to be worth reading: who needs older lines finds them in the table.
+        if last == 0 || head - last > CATCH_UP {
+            self.look_after_sessions().await;
+            self.newest_mut().restart(head);
+            self.news.send_modify(|_| ());
+            return Ok(());
+        }
+        while last < head {
+            let stretch = LedgerStretch {
+                after: last,
+                up_to: head,
+                project_id: None,
+                operations: None,
+                limit: PAGE,
+            };
+            let lines = tx.ledger().stretch(stretch).await?;
+            let Some(newest) = lines.last().map(|line| line.seq) else { break };
+            if lines.iter().any(ends_sessions) {
+                self.look_after_sessions().await;
+            }
+            self.push(lines);
+            self.news.send_modify(|_| ());
+            last = newest;
+        }
+        Ok(())
+    }
+
+    /// Ends the streams of sessions that ended.
+    async fn look_after_sessions(&self) {
+        for session in self.holders.open_sessions() {
+            match self.identity.session(&session.key).await {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    session.end();
+                    self.news.send_modify(|_| ());
+                }
+                Err(error) => tracing::warn!(%error, "a session cannot be looked up"),
+            }
+        }
+    }
+}
+
+fn ends_sessions(line: &Line) -> bool {
+    [Operation::UserSignedOut, Operation::PasswordChanged]
+        .iter()
+        .any(|operation| operation.as_str() == line.operation)
+}

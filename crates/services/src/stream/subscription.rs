@@ -1,0 +1,235 @@
+//! One who follows.
+
+use std::sync::Arc;
+
+use pilotdeck_domain::stream::Interest;
+use pilotdeck_storage::LedgerStretch;
+use tokio::sync::watch;
+
+use super::holders::{Session, Slot};
+use super::ring::{After, Told};
+use super::{Hub, News, PAGE};
+use crate::Error;
+
+/// Lines of the table that are looked through at a time, whatever is found.
+const STRETCH: i64 = 20_000;
+/// Heartbeats for which a reader that takes nothing is waited for.
+const PATIENCE: u64 = 2;
+
+/// What one who follows is told.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// The first one: what comes after `since` follows.
+    Hello {
+        /// Where the stream begins.
+        since: i64,
+        /// The last line that there is.
+        last_seq: i64,
+    },
+    /// The first one, where not everything after the known line is there: it is too old, or of another ledger. Read
+    /// again what you show; what comes after `last_seq` follows.
+    Resync {
+        /// The first line that is kept.
+        first_seq: i64,
+        /// The last one.
+        last_seq: i64,
+    },
+    /// The next lines.
+    Lines(Vec<Arc<Told>>),
+    /// You are still connected.
+    Beat {
+        /// Everything up to this line was told, or is of no interest; none if that is known.
+        seq: Option<i64>,
+    },
+    /// The stream is over.
+    Ended(End),
+}
+
+/// Why a stream is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The reader did not keep up with what is written. It may resume where it stands.
+    SlowReader,
+    /// The session ended.
+    SessionEnded,
+    /// The server stops. The reader may resume when it is back.
+    Stopping,
+    /// The ledger could not be read. The reader may resume where it stands.
+    Unavailable,
+}
+
+impl End {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SlowReader => "slow_reader",
+            Self::SessionEnded => "session_ended",
+            Self::Stopping => "stopping",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// A stream of the ledger. Its slot is free again when it is dropped.
+pub struct Subscription {
+    hub: Arc<Hub>,
+    news: watch::Receiver<News>,
+    session: Option<Arc<Session>>,
+    /// None: everything.
+    interest: Option<Box<Interest>>,
+    first: Option<Box<Message>>,
+    /// Everything up to here was told, or is of no interest.
+    cursor: i64,
+    /// The place that the reader knows.
+    told: i64,
+    beats: u64,
+    /// Whether the newest lines were reached.
+    is_live: bool,
+    /// Whether the reader had to be waited for since then.
+    is_slow: bool,
+    _slot: Slot,
+}
+
+impl Subscription {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        slot: Slot,
+        session: Option<Arc<Session>>,
+        interest: Interest,
+        cursor: i64,
+        first: Message,
+    ) -> Self {
+        let news = hub.news.subscribe();
+        let beats = news.borrow().beats;
+        Self {
+            hub,
+            news,
+            session,
+            interest: (!interest.is_everything()).then(|| Box::new(interest)),
+            first: Some(Box::new(first)),
+            cursor,
+            told: cursor,
+            beats,
+            is_live: false,
+            is_slow: false,
+            _slot: slot,
+        }
+    }
+
+    /// The place up to which everything was told, or is of no interest.
+    #[must_use]
+    pub const fn cursor(&self) -> i64 {
+        self.cursor
+    }
+
+    /// Waits for what comes next. Nothing is lost when the wait is given up. After [`Message::Ended`] nothing comes.
+    pub async fn next(&mut self) -> Message {
+        loop {
+            // Looked at before the lines: what comes in between wakes the wait below.
+            let news = *self.news.borrow_and_update();
+            if let Some(end) = self.end(news) {
+                return Message::Ended(end);
+            }
+            if let Some(first) = self.first.take() {
+                return *first;
+            }
+            let after = self.hub.newest().after(self.cursor, self.interest.as_deref());
+            match after {
+                After::Lines(lines, up_to) => {
+                    if !self.is_live {
+                        (self.is_live, self.is_slow) = (true, false);
+                    }
+                    self.cursor = up_to;
+                    if let Some(message) = self.lines(lines) {
+                        return message;
+                    }
+                }
+                After::Older if self.is_live && self.is_slow => {
+                    return Message::Ended(End::SlowReader);
+                }
+                After::Older => {
+                    self.is_live = false;
+                    // Boxed: one who only waits should not carry the room for reading.
+                    match Box::pin(self.replay()).await {
+                        Ok(lines) => {
+                            if let Some(message) = self.lines(lines) {
+                                return message;
+                            }
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "a stream cannot read the ledger");
+                            return Message::Ended(End::Unavailable);
+                        }
+                    }
+                }
+                After::Nothing => {
+                    (self.is_live, self.is_slow) = (true, false);
+                    if self.beats != news.beats {
+                        self.beats = news.beats;
+                        let seq = (self.cursor > self.told).then_some(self.cursor);
+                        self.told = self.cursor;
+                        return Message::Beat { seq };
+                    }
+                    if self.news.changed().await.is_err() {
+                        return Message::Ended(End::Stopping);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes that the reader had to be waited for.
+    pub const fn reader_is_slow(&mut self) {
+        self.is_slow = true;
+    }
+
+    /// Ends when a reader that takes nothing was waited for long enough, or the stream is over.
+    pub fn patience(&self) -> impl Future<Output = ()> + use<> {
+        let (mut news, session) = (self.news.clone(), self.session.clone());
+        async move {
+            let end = news.borrow().beats + PATIENCE;
+            let is_over = |news: &News| {
+                news.is_closed
+                    || news.beats >= end
+                    || session.as_ref().is_some_and(|session| session.is_over())
+            };
+            let _ = news.wait_for(is_over).await;
+        }
+    }
+
+    fn end(&self, news: News) -> Option<End> {
+        if self.session.as_ref().is_some_and(|session| session.is_over()) {
+            return Some(End::SessionEnded);
+        }
+        news.is_closed.then_some(End::Stopping)
+    }
+
+    fn lines(&mut self, lines: Vec<Arc<Told>>) -> Option<Message> {
+        self.told = lines.last()?.line().seq;
+        Some(Message::Lines(lines))
+    }
+
+    /// The next lines of the table.
+    async fn replay(&mut self) -> Result<Vec<Arc<Told>>, Error> {
+        let _turn = self.hub.replays.acquire().await.ok();
+        let mut tx = self.hub.store.db.read().await?;
+        let head = tx.ledger().head().await?.seq;
+        let stretch = LedgerStretch {
+            after: self.cursor,
+            up_to: head.min(self.cursor + STRETCH),
+            project_id: self.interest.as_ref().and_then(|interest| interest.project_id.as_deref()),
+            operations: self.interest.as_ref().and_then(|interest| {
+                interest.operations.as_ref().map(pilotdeck_domain::stream::Operations::names)
+            }),
+            limit: PAGE,
+        };
+        let lines = tx.ledger().stretch(stretch).await?;
+        // A full page may end before the stretch does.
+        self.cursor = match lines.last() {
+            Some(line) if lines.len() == usize::try_from(PAGE).unwrap_or(usize::MAX) => line.seq,
+            _ => stretch.up_to,
+        };
+        Ok(Told::all(lines).collect())
+    }
+}
