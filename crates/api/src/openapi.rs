@@ -26,6 +26,9 @@ use crate::{
 };
 use pilotdeck_domain::identity::Permission;
 
+/// The name of the idempotency key among the parameters.
+const KEY_PARAMETER: &str = "IdempotencyKey";
+
 /// Mounts every operation.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
@@ -122,6 +125,8 @@ pub fn document() -> OpenApi {
     let (_, mut document) =
         App::new().into_utoipa_app().openapi(Api::openapi()).configure(routes).split_for_parts();
     add_credentials(&mut document);
+    let components = document.components.get_or_insert_default();
+    components.parameters.insert(KEY_PARAMETER.to_owned(), idempotency_key().into());
     let components = document.components.iter_mut();
     components.flat_map(|components| components.schemas.values_mut()).for_each(describe);
     for item in document.paths.paths.values_mut() {
@@ -198,7 +203,7 @@ fn complete(operation: &mut Operation, changes: bool) {
     let keeps_receipts = changes && !is_filed("auth") && permission != Permission::Administer;
     if keeps_receipts {
         let parameters = operation.parameters.get_or_insert_default();
-        parameters.push(RefOr::T(idempotency_key()));
+        parameters.push(RefOr::Ref(Ref::new(format!("#/components/parameters/{KEY_PARAMETER}"))));
     }
     let takes_parameters =
         operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
@@ -251,6 +256,7 @@ fn complete(operation: &mut Operation, changes: bool) {
     }
 }
 
+/// The key that may be sent with every change.
 fn idempotency_key() -> Parameter {
     let key = ObjectBuilder::new().schema_type(Type::String).pattern(Some(PATTERN));
     ParameterBuilder::new()

@@ -1,7 +1,6 @@
 //! The idempotency key of a request: what tells a repetition from another request.
 
 use actix_web::dev::{Payload, ServiceRequest};
-use actix_web::http::Method;
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpMessage as _, web};
 use pilotdeck_domain::identity::{Actor, Intent};
@@ -21,7 +20,7 @@ const MAX_KEY_BYTES: usize = 255;
 /// and put back.
 pub(crate) async fn intend(request: &mut ServiceRequest) -> Result<(), ApiError> {
     let name = HeaderName::from_static("idempotency-key");
-    if !request.headers().contains_key(&name) || *request.method() == Method::GET {
+    if !request.headers().contains_key(&name) || request.method().is_safe() {
         return Ok(());
     }
     let mut sent = request.headers().get_all(&name);

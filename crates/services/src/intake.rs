@@ -100,7 +100,8 @@ impl Intake {
         key: Option<Key>,
         records: Vec<PrintedUsage>,
     ) -> Result<Vec<StoredUsage>, Error> {
-        if records.is_empty() {
+        // Without a key there is nothing to look up.
+        if records.is_empty() && key.is_none() {
             return Ok(Vec::new());
         }
         let bytes = records.iter().map(|record| record.row.size()).sum();

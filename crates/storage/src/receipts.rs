@@ -12,10 +12,10 @@ use crate::statements::statements;
 const KEPT: TimeDelta = TimeDelta::hours(48);
 
 statements! {
-    /// Part of a commit that keeps some: a few of those that are over go.
+    /// Part of a commit that keeps some: those that are over go, more at a time than one commit keeps.
     pub(crate) FORGET = "
         DELETE FROM receipts
-         WHERE key_hash IN (SELECT key_hash FROM receipts WHERE created_at < $5 ORDER BY created_at LIMIT 100)";
+         WHERE key_hash IN (SELECT key_hash FROM receipts WHERE created_at < $5 ORDER BY created_at LIMIT 1000)";
     /// Part of a commit. One that is over may still be there.
     pub(crate) KEEP_MANY = "
         INSERT OR REPLACE INTO receipts (key_hash, fingerprint, outcome, created_at)

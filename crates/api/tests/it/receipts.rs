@@ -21,7 +21,8 @@ fn essence(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     (answer.status.as_u16(), headers, answer.text.clone())
 }
 
-async fn an_app() -> (TestApp, String) {
+/// An app, a person's session, and the place of a change of a project in the ledger.
+async fn an_app() -> (TestApp, String, i64) {
     let app = TestApp::builder().at("2026-02-11T15:00:00Z").start().await;
     let cookie = app.sign_in("admin", "admin").await;
     for id in ["p", "q", "gone"] {
@@ -49,14 +50,25 @@ async fn an_app() -> (TestApp, String) {
         let made = app.post("/api/agent/actions").json(&proposal).send().await;
         assert_eq!(made.status, 201, "{}", made.text);
     }
-    (app, cookie)
+    for id in ["acted-on", "changed"] {
+        app.a_project(json!({ "id": id })).await;
+    }
+    let action = json!({ "id": "act-0", "type": "bump_progress", "params": { "delta": 5 } });
+    let act = json!({ "projectId": "acted-on", "actions": [action] });
+    assert_eq!(app.post("/api/agent/actions").json(&act).send().await.status, 200);
+    let change = json!({ "progress": 9 });
+    assert_eq!(app.patch("/api/projects/changed").json(&change).send().await.status, 200);
+    let (seq, _) = app.ledger_head().await;
+    (app, cookie, seq)
 }
 
-/// Every kind of change, with the status of its answer.
-fn changes() -> Vec<(Method, &'static str, Value, u16)> {
+type Change = (Method, String, Value, u16);
+
+/// Every kind of change, with the status of its answer. The one at `seq` is there to be undone.
+fn changes(seq: i64) -> Vec<Change> {
     let (post, patch) = (Method::POST, Method::PATCH);
     let action = |id: &str| json!({ "id": id, "type": "bump_progress", "params": { "delta": 5 } });
-    vec![
+    let changes = vec![
         (post.clone(), "/api/projects", json!({ "name": "Minted" }), 201),
         (patch.clone(), "/api/projects/p", json!({ "progress": 5 }), 200),
         (Method::PUT, "/api/projects/p?x=1", json!({ "progress": 6 }), 200),
@@ -94,6 +106,9 @@ fn changes() -> Vec<(Method, &'static str, Value, u16)> {
             json!({ "records": [{ "totalTokens": 1, "cost": 0.1 }, { "model": {} }, 5, { "id": "u" }, { "id": "u" }] }),
             200,
         ),
+        (post.clone(), "/api/agent/usage", json!({ "totalTokens": 2 }), 200),
+        (post.clone(), "/api/agent/usage", json!({ "records": [{ "model": {} }] }), 200),
+        (post.clone(), "/api/agent/usage", json!({ "records": [] }), 200),
         (
             post.clone(),
             "/api/agent/actions",
@@ -111,6 +126,8 @@ fn changes() -> Vec<(Method, &'static str, Value, u16)> {
             json!({ "status": "pending_review", "type": "add_note", "projectId": "p", "payload": { "note": "n" } }),
             201,
         ),
+        (post.clone(), "/api/agent/actions/act-0/undo", json!({ "reason": "no" }), 200),
+        (post.clone(), "/api/projects/changed/history/{seq}/undo", Value::Null, 200),
         (post.clone(), "/api/agent/proposals/prop-a/accept", json!({ "reason": "yes" }), 200),
         (post.clone(), "/api/agent/proposals/prop-r/reject", Value::Null, 200),
         (post.clone(), "/api/agent/profiles", json!({ "name": "Minted" }), 201),
@@ -121,10 +138,15 @@ fn changes() -> Vec<(Method, &'static str, Value, u16)> {
         (post, "/api/agent/capabilities", json!({ "id": "c" }), 200),
         (patch, "/api/agent/capabilities/c", json!({ "enabled": false }), 200),
         (Method::DELETE, "/api/agent/capabilities/c-gone", Value::Null, 200),
-    ]
+    ];
+    let placed = |path: &str| path.replace("{seq}", &seq.to_string());
+    changes
+        .into_iter()
+        .map(|(method, path, body, status)| (method, placed(path), body, status))
+        .collect()
 }
 
-fn asked(app: &TestApp, cookie: &str, change: &(Method, &str, Value, u16), key: &str) -> Request {
+fn asked(app: &TestApp, cookie: &str, change: &Change, key: &str) -> Request {
     let (method, path, body, _) = change;
     let request = app.request(method.clone(), path).with_cookie(cookie).header(KEY, key);
     if body.is_null() { request } else { request.json(body) }
@@ -132,8 +154,8 @@ fn asked(app: &TestApp, cookie: &str, change: &(Method, &str, Value, u16), key: 
 
 #[tokio::test]
 async fn every_kind_of_change_is_made_once_and_answered_the_same_also_after_a_restart() {
-    let (mut app, cookie) = an_app().await;
-    let changes = changes();
+    let (mut app, cookie, seq) = an_app().await;
+    let changes = changes(seq);
     let mut first = Vec::new();
     for (place, change) in changes.iter().enumerate() {
         let answer = asked(&app, &cookie, change, &format!("key-{place}")).send().await;
@@ -171,9 +193,9 @@ async fn every_change_of_the_document_is_among_them() {
     for (pattern, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             let takes_key = operation["parameters"].as_array().is_some_and(|all| {
-                all.iter().any(|parameter| parameter["name"] == "Idempotency-Key")
+                all.iter().any(|one| one["$ref"] == "#/components/parameters/IdempotencyKey")
             });
-            let is_tested = changes().iter().any(|(change, path, _, _)| {
+            let is_tested = changes(1).iter().any(|(change, path, _, _)| {
                 change.as_str().eq_ignore_ascii_case(method) && fits(pattern, path)
             });
             if takes_key != is_tested {
@@ -192,7 +214,7 @@ async fn every_change_of_the_document_is_among_them() {
 
 #[tokio::test]
 async fn a_key_stands_for_one_request_of_one_principal() {
-    let (app, cookie) = an_app().await;
+    let (app, cookie, _) = an_app().await;
     let event = |body: Value| app.post("/api/agent/events").header(KEY, "k").json(&body);
     let made = event(json!({ "title": "one" })).send().await;
     assert_eq!(made.status, 201);
@@ -217,7 +239,7 @@ async fn a_key_stands_for_one_request_of_one_principal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_at_once_with_one_key_one_is_done_and_all_hear_the_same() {
-    let (app, cookie) = an_app().await;
+    let (app, cookie, _) = an_app().await;
     let (before, _) = app.ledger_head().await;
 
     for (method, path, body, status) in [
@@ -225,7 +247,7 @@ async fn of_many_at_once_with_one_key_one_is_done_and_all_hear_the_same() {
         (Method::POST, "/api/agent/usage", json!({ "totalTokens": 1 }), 200),
         (Method::PATCH, "/api/projects/p", json!({ "progress": 50 }), 200),
     ] {
-        let change = (method, path, body, status);
+        let change = (method, path.to_owned(), body, status);
         let asking = (0..24).map(|_| asked(&app, &cookie, &change, path).send());
         let answers = join_all(asking).await;
         assert!(answers.iter().all(|answer| essence(answer) == essence(&answers[0])));
