@@ -223,14 +223,14 @@ fn complete(operation: &mut Operation, changes: bool) {
         ("500", "Our fault; the server's log has the details"),
         ("503", "The database, or the operation, is not available now"),
     ];
-    if takes_body || takes_parameters {
+    if takes_body || takes_parameters || changes {
         failures.push(("400", "The input is not what it must be"));
     }
+    if takes_body || keeps_receipts {
+        failures.push(("413", "The body is larger than 16 MiB"));
+    }
     if takes_body {
-        failures.extend([
-            ("413", "The body is larger than 16 MiB"),
-            ("415", "The body is not declared as JSON"),
-        ]);
+        failures.push(("415", "The body is not declared as JSON"));
     }
     if changes {
         failures.push(("507", "The disk is full"));

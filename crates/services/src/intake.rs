@@ -116,8 +116,8 @@ impl Intake {
         bytes: usize,
         work: impl FnOnce(Reply<T>) -> Work,
     ) -> Result<T, Error> {
-        // The largest request fits when nothing else waits.
-        let size = (bytes + rows * ROW_BYTES).min(CAPACITY);
+        // The largest request fits when nothing else waits; one without rows takes room, too.
+        let size = (bytes + rows.max(1) * ROW_BYTES).min(CAPACITY);
         let size = u32::try_from(size).expect("the capacity is small");
         let room = Arc::clone(&self.room)
             .try_acquire_many_owned(size)
@@ -175,6 +175,8 @@ async fn write_what_arrives(
         }
         // A task of its own: if it panics, those who wait are told that something went wrong, and the next batch is
         // written.
-        let _ = tokio::spawn(batch.write(db.clone(), turn, clock.clone())).await;
+        if let Err(error) = tokio::spawn(batch.write(db.clone(), turn, clock.clone())).await {
+            tracing::error!(%error, "a batch was given up; its requests are told so");
+        }
     }
 }

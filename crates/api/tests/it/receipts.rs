@@ -325,4 +325,15 @@ async fn signing_in_takes_the_header_and_keeps_nothing() {
 
     assert_eq!((first.status.as_u16(), second.status.as_u16()), (200, 200));
     assert_ne!(first.header("set-cookie"), second.header("set-cookie"));
+    let cookie = app.sign_in("admin", "admin").await;
+    let body = json!({ "currentPassword": "admin", "newPassword": "correct horse" });
+    let change = || {
+        app.post("/api/auth/change-password")
+            .with_cookie(&cookie)
+            .header(KEY, "k")
+            .json(&body)
+            .send()
+    };
+    let (first, second) = (change().await, change().await);
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (200, 401), "{}", second.text);
 }
