@@ -107,7 +107,7 @@ impl Tx {
         }
     }
 
-    /// Keeps the receipts of a transaction that changed nothing.
+    /// Keeps the receipts of a transaction that changed nothing, and nothing else of it.
     ///
     /// # Errors
     ///
@@ -117,6 +117,8 @@ impl Tx {
             Inner::Write(mut write)
                 if write.recorded.is_empty() && write.pending.changes_nothing() =>
             {
+                // It begins anew: what was written all the same, without a line, is gone.
+                write.turn.begin(&[], &[]).await?;
                 write.turn.commit(&[], &write.pending).await
             }
             _ => Err(StoreError::Unrecorded),
