@@ -136,8 +136,8 @@ impl Next {
             .into_iter()
             .filter_map(|(is_asked, question)| is_asked.then_some(question))
             .collect();
-        let [events, usage, runs, receipts] = [events, usage, runs, receipts]
-            .map(|names| serde_json::to_string(names).expect("texts print"));
+        let [events, usage, runs, receipts] =
+            [events, usage, runs, receipts].map(|names| serde_json::json!(names).to_string());
         let arguments = [events, usage, runs, receipts, horizon(now).as_str().to_owned()];
         let mut found = Found::default();
         for row in self.0.begin(&questions, &arguments).await? {
