@@ -144,8 +144,12 @@ fn wanted(jobs: &[Job]) -> Wanted<'_> {
             }
         }
     }
-    wanted.runs.sort_unstable();
-    wanted.runs.dedup();
+    // Each is read once, however often it is named: a document may be large.
+    let Wanted { events, usage, runs, receipts } = &mut wanted;
+    for names in [events, usage, runs, receipts] {
+        names.sort_unstable();
+        names.dedup();
+    }
     wanted
 }
 
