@@ -168,3 +168,38 @@ async fn receipts_that_are_over_are_removed_when_others_are_kept() {
 
     assert_eq!(world.count("receipts").await, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_up_at_any_point_and_repeated_is_done_once() {
+    let world = World::new().await;
+    // Yields before giving up: from the first poll to after the commit.
+    for patience in (0..20).chain((1..60).map(|turn| turn * 25)) {
+        let key = patience.to_string();
+        let body = json!({ "name": key });
+        let actor = with_key(&key, &body);
+        let start = || world.services.projects.create(&actor, fields(body.clone()));
+        let given_up = async {
+            for _ in 0..patience {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            created = start() => drop(created.unwrap()),
+            () = given_up => {}
+        }
+        let event = append(world.services.clone(), format!("e{key}"), body.clone());
+        let given_up = tokio::spawn(event);
+        tokio::task::yield_now().await;
+        given_up.abort();
+
+        let created = start().await.unwrap();
+        assert_eq!(created, start().await.unwrap());
+        append(world.services.clone(), format!("e{key}"), body.clone()).await.unwrap();
+    }
+
+    assert_eq!(world.count("projects").await, 79);
+    assert_eq!(world.count("agent_events").await, 79);
+    assert_eq!(world.count("receipts").await, 2 * 79);
+    world.assert_holds().await;
+}
