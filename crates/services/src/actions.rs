@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Stale;
 use crate::projects::{BatchOp, apply, check_version, version};
-use crate::{Error, Kind, MAX_ITEMS, Store};
+use crate::{Answered, Error, Kind, MAX_ITEMS, Store};
 
 pub mod proposals;
 
@@ -81,6 +81,21 @@ pub enum ActionOutcome {
     },
 }
 
+impl ActionOutcome {
+    /// The documents in it.
+    fn documents(&self) -> impl Iterator<Item = &Document> {
+        let (project, event) = match self {
+            Self::Done { project, event, .. } => (Some(project), Some(event)),
+            Self::Repeated { project, event, .. } => (project.as_ref(), Some(event)),
+            Self::Stale { stale, .. } => (Some(&stale.current), None),
+            Self::IdInUse { .. } | Self::UnknownProject { .. } | Self::Invalid { .. } => {
+                (None, None)
+            }
+        };
+        [project, event].into_iter().flatten()
+    }
+}
+
 /// What became of a request to act.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ActionsOutcome {
@@ -110,7 +125,8 @@ impl Actions {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`]; [`Error::Denied`], [`Error::Store`].
+    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`], or they are about more than
+    /// [`crate::MAX_ANSWER_BYTES`]; [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(actions = items.len()), err(level = "debug"))]
     pub async fn act(
         &self,
@@ -131,13 +147,18 @@ impl Actions {
         let now = self.0.clock.now();
         let context = &in_run(&mut tx, context).await?;
         let mut results = Vec::with_capacity(items.len());
+        let mut answered = Answered::new("actions");
         for item in items {
-            results.push(match item {
+            let result = match item {
                 Ok(item) => act(&mut tx, &author, now, context, item).await?,
                 Err(RefusedItem { raw, error, id }) => {
                     ActionOutcome::Invalid { id, error, item: raw }
                 }
-            });
+            };
+            for document in result.documents() {
+                answered.add(document)?;
+            }
+            results.push(result);
         }
         let mut outcome = ActionsOutcome { results, last_updated: None };
         if outcome.changed() {

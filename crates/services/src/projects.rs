@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Stale;
 use crate::remembered::{Remembered, Weight};
-use crate::{Error, Kind, MAX_ITEMS, Store};
+use crate::{Answered, Error, Kind, MAX_ITEMS, Store};
 
 /// What can be asked about projects.
 #[derive(Clone)]
@@ -181,7 +181,8 @@ impl Projects {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`]; [`Error::Denied`], [`Error::Store`].
+    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`], or they are about more than
+    /// [`crate::MAX_ANSWER_BYTES`]; [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(operations = ops.len()), err(level = "debug"))]
     pub async fn batch(
         &self,
@@ -198,14 +199,21 @@ impl Projects {
         }
         let now = self.store.clock.now();
         let mut results = Vec::with_capacity(ops.len());
+        let mut answered = Answered::new("ops");
         for op in ops {
-            results.push(match op {
+            let result = match op {
                 Ok(op) => match apply(&mut tx, &author, now, op).await {
                     Ok(project) => Ok(project),
                     Err(error) => Err(Refusal::of(error)?),
                 },
                 Err(invalid) => Err(Refusal::Invalid(invalid)),
-            });
+            };
+            match &result {
+                Ok(project) => answered.add(project)?,
+                Err(Refusal::Stale(stale)) => answered.add(&stale.current)?,
+                Err(_) => {}
+            }
+            results.push(result);
         }
         let mut outcome = BatchOutcome { results, last_updated: None };
         if outcome.changed() {

@@ -46,7 +46,8 @@ impl Usage {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`]; [`Error::Denied`], [`Error::Store`].
+    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`], or they are about more than
+    /// [`crate::MAX_ANSWER_BYTES`]; [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(records = items.len()), err(level = "debug"))]
     pub async fn record(
         &self,

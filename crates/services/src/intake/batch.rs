@@ -1,6 +1,9 @@
 //! Requests that are written in one transaction.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
+use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::events::Event;
 use pilotdeck_domain::identity::Author;
@@ -10,10 +13,10 @@ use pilotdeck_storage::{Collection, Database, Document, Found, Next, StoredUsage
 use serde::Serialize;
 
 use super::{EventJob, Job, MAX_BATCH_BYTES, MAX_BATCH_ROWS, Work};
-use crate::Error;
 use crate::events::{AppendedEvent, entry};
 use crate::receipts::Key;
 use crate::usage::PrintedUsage;
+use crate::{Answered, Error};
 
 /// Requests that are written together.
 pub(super) struct Batch {
@@ -182,6 +185,7 @@ impl Writing {
                 if let Some((key, receipt)) = before {
                     return Ok(Fate::Recorded(key.outcome(receipt)?));
                 }
+                self.check(records)?;
                 let stored: Vec<StoredUsage> =
                     records.iter().map(|record| self.record(&job.author, record)).collect();
                 self.keep(job.key.as_ref(), &stored);
@@ -234,6 +238,19 @@ impl Writing {
         {
             event.put_in_project(project_id);
         }
+    }
+
+    /// Refuses records that cannot all be answered, before any of them is stored.
+    fn check(&self, records: &[PrintedUsage]) -> Result<(), InvalidInput> {
+        let mut first: HashMap<&str, &Document> = HashMap::new();
+        let mut answered = Answered::new("records");
+        for record in records {
+            let id = record.id.as_str();
+            let own = &record.row.document;
+            let stored = self.found.usage.get(id);
+            answered.add(stored.unwrap_or_else(|| *first.entry(id).or_insert(own)))?;
+        }
+        Ok(())
     }
 
     /// Stores a usage record, unless its id is taken: then that one is it.
