@@ -26,6 +26,7 @@ mod operations;
 mod profiles;
 mod projects;
 mod proposals;
+mod receipts;
 mod runs;
 mod schemas;
 mod server;

@@ -145,7 +145,7 @@ impl Database {
     /// [`StoreError::Busy`] if another process holds the database for longer than five seconds.
     pub async fn write(&self) -> Result<Tx, StoreError> {
         let mut turn = self.turn().await;
-        turn.begin(None).await?;
+        turn.begin(&[], &[]).await?;
         Ok(Tx::write(turn))
     }
 

@@ -1,6 +1,7 @@
 //! Token usage.
 
 use pilotdeck_domain::usage::UsageRecord;
+use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -71,7 +72,7 @@ pub struct UsageFilter {
 }
 
 /// What became of one record of a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredUsage {
     /// Whether this record was the one that was stored under its id.
     pub created: bool,

@@ -48,18 +48,20 @@ impl Writer {
         self.conn.as_mut().ok_or(StoreError::Closed)
     }
 
-    /// Begins a transaction, and asks the first question in it on the same way to the connection's thread.
+    /// Begins a transaction, and asks its first questions on the same way to the connection's thread.
     pub(crate) async fn begin(
         &mut self,
-        question: Option<(&str, &[String])>,
+        questions: &[&str],
+        arguments: &[String],
     ) -> Result<Vec<SqliteRow>, StoreError> {
         self.roll_back().await;
         self.is_open = true;
-        let Some((sql, arguments)) = question else {
-            sqlx::query("BEGIN IMMEDIATE").execute(self.conn()?).await?;
-            return Ok(Vec::new());
-        };
-        let mut query = sqlx::query(AssertSqlSafe(format!("BEGIN IMMEDIATE; {sql}")));
+        let mut sql = String::from("BEGIN IMMEDIATE");
+        for question in questions {
+            sql.push(';');
+            sql.push_str(question);
+        }
+        let mut query = sqlx::query(AssertSqlSafe(sql));
         for argument in arguments {
             query = query.bind(argument.as_str());
         }

@@ -20,7 +20,7 @@ const EXCUSED: [(&str, &str, &str); 4] = [
     ("insights", "TOKENS", "adds up all records"),
 ];
 
-const ALL: [(&str, &[(&str, &str)]); 13] = [
+const ALL: [(&str, &[(&str, &str)]); 14] = [
     ("capabilities", crate::capabilities::STATEMENTS),
     ("checkpoints", crate::checkpoints::STATEMENTS),
     ("events", crate::events::STATEMENTS),
@@ -31,6 +31,7 @@ const ALL: [(&str, &[(&str, &str)]); 13] = [
     ("meta", crate::meta::STATEMENTS),
     ("profiles", crate::profiles::STATEMENTS),
     ("projects", crate::projects::STATEMENTS),
+    ("receipts", crate::receipts::STATEMENTS),
     ("runs", crate::runs::STATEMENTS),
     ("streams", crate::streams::STATEMENTS),
     ("usage", crate::usage::STATEMENTS),
