@@ -93,6 +93,8 @@ error_codes! {
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
     /// The body is not declared as JSON.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY;
     /// Too many failed sign-ins.
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
     /// The caller follows the ledger with as many streams as one may.
@@ -239,6 +241,7 @@ impl From<Error> for ApiError {
             Error::Denied(denied) => denied.into(),
             Error::Invalid(invalid) => invalid.into(),
             Error::NotFound { .. } => Self::new(ErrorCode::NotFound, message),
+            Error::KeyReused => Self::new(ErrorCode::IdempotencyKeyReused, message),
             Error::Taken { .. } => Self::new(ErrorCode::IdTaken, message),
             Error::Stale(stale) => {
                 let facts = Object::new()

@@ -92,7 +92,10 @@ fn require_json(request: &HttpRequest) -> Result<(), ApiError> {
     Err(ApiError::new(ErrorCode::UnsupportedMediaType, message))
 }
 
-async fn read(request: &HttpRequest, mut payload: Payload) -> Result<web::BytesMut, ApiError> {
+pub(crate) async fn read(
+    request: &HttpRequest,
+    mut payload: Payload,
+) -> Result<web::BytesMut, ApiError> {
     let too_large = || ApiError::new(ErrorCode::BodyTooLarge, "a body may have at most 16 MiB");
     let announced = request
         .headers()

@@ -13,6 +13,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 
 use crate::error::{ApiError, ErrorCode};
+use crate::receipts;
 use crate::server::Surface;
 
 /// The extension of an operation that names its permission.
@@ -80,11 +81,16 @@ pub(crate) fn permission(operation: &Operation) -> Result<Permission, String> {
 
 /// Lets a request pass that its caller may make.
 pub(crate) async fn guard<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     match decide(&request) {
-        Pass::Yes => Ok(next.call(request).await?.map_into_boxed_body()),
+        Pass::Yes => {
+            if let Err(error) = receipts::intend(&mut request).await {
+                return Ok(request.into_response(error.error_response()));
+            }
+            Ok(next.call(request).await?.map_into_boxed_body())
+        }
         Pass::Methods(allowed) => {
             let mut response = HttpResponse::NoContent().finish();
             if let Ok(value) = HeaderValue::from_str(&allowed) {

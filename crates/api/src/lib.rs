@@ -27,6 +27,7 @@ mod paging;
 mod profiles;
 mod projects;
 mod proposals;
+mod receipts;
 mod runs;
 mod schemas;
 mod server;

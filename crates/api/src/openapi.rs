@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use actix_web::App;
 use serde_json::Value;
-use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema};
+use utoipa::openapi::{
+    Content, ObjectBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
+};
 use utoipa::{OpenApi as _, ToSchema};
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -14,6 +17,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::error::ErrorCode;
 use crate::guard::permission;
 use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
+use crate::receipts::{IDEMPOTENCY_KEY, PATTERN};
 use crate::schemas::{No, OperationNames, QueryAt, QueryFlag, QueryNumber, QueryPlace, QueryTime};
 use crate::sessions::COOKIE;
 use crate::{
@@ -21,6 +25,9 @@ use crate::{
     projects, proposals, runs, stream, usage,
 };
 use pilotdeck_domain::identity::Permission;
+
+/// The name of the idempotency key among the parameters.
+const KEY_PARAMETER: &str = "IdempotencyKey";
 
 /// Mounts every operation.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -88,7 +95,10 @@ pub(crate) struct FieldFailure {
             operation asks of its caller.\n\nSchemas say what to send. Clients that are not as strict are understood, \
             too: `x-lenient` beside a schema is the wider schema of what is taken in its place, and what it becomes is \
             said in words. Null is the same as absent, unless a change is to empty a field. U+0000 is refused in every \
-            text.",
+            text.\n\nA change that carries an `Idempotency-Key` is made once: whoever repeats it gets the same answer for 24 \
+            hours, also after a restart, and 422 `idempotency_key_reused` if anything of the request is different. Keys \
+            belong to their principal; all agents are one. What was refused leaves no trace and may be tried again. \
+            Signing in and out and changing a password take the header and keep nothing of their answers.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Failure, OperationNames, QueryAt, QueryFlag, QueryNumber, QueryPlace, QueryTime)),
@@ -115,6 +125,8 @@ pub fn document() -> OpenApi {
     let (_, mut document) =
         App::new().into_utoipa_app().openapi(Api::openapi()).configure(routes).split_for_parts();
     add_credentials(&mut document);
+    let components = document.components.get_or_insert_default();
+    components.parameters.insert(KEY_PARAMETER.to_owned(), idempotency_key().into());
     let components = document.components.iter_mut();
     components.flat_map(|components| components.schemas.values_mut()).for_each(describe);
     for item in document.paths.paths.values_mut() {
@@ -187,6 +199,12 @@ fn complete(operation: &mut Operation, changes: bool) {
         }
     }
     let takes_body = operation.request_body.is_some();
+    let is_filed = |tag: &str| operation.tags.iter().flatten().any(|filed| filed == tag);
+    let keeps_receipts = changes && !is_filed("auth") && permission != Permission::Administer;
+    if keeps_receipts {
+        let parameters = operation.parameters.get_or_insert_default();
+        parameters.push(RefOr::Ref(Ref::new(format!("#/components/parameters/{KEY_PARAMETER}"))));
+    }
     let takes_parameters =
         operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
     let in_path = operation
@@ -205,17 +223,20 @@ fn complete(operation: &mut Operation, changes: bool) {
         ("500", "Our fault; the server's log has the details"),
         ("503", "The database, or the operation, is not available now"),
     ];
-    if takes_body || takes_parameters {
+    if takes_body || takes_parameters || changes {
         failures.push(("400", "The input is not what it must be"));
     }
+    if takes_body || keeps_receipts {
+        failures.push(("413", "The body is larger than 16 MiB"));
+    }
     if takes_body {
-        failures.extend([
-            ("413", "The body is larger than 16 MiB"),
-            ("415", "The body is not declared as JSON"),
-        ]);
+        failures.push(("415", "The body is not declared as JSON"));
     }
     if changes {
         failures.push(("507", "The disk is full"));
+    }
+    if keeps_receipts {
+        failures.push(("422", "The idempotency key was used for another request"));
     }
     if !is_public {
         failures.push(("401", "There is no credential that holds"));
@@ -233,6 +254,21 @@ fn complete(operation: &mut Operation, changes: bool) {
             .entry(status.to_owned())
             .or_insert_with(|| RefOr::T(failure(description)));
     }
+}
+
+/// The key that may be sent with every change.
+fn idempotency_key() -> Parameter {
+    let key = ObjectBuilder::new().schema_type(Type::String).pattern(Some(PATTERN));
+    ParameterBuilder::new()
+        .name(IDEMPOTENCY_KEY)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "A name that the client gives to this request, such as a UUID. Sent again with the same key within 24 hours, \
+             the request is answered as it was and does nothing.",
+        ))
+        .schema(Some(key))
+        .build()
 }
 
 fn failure(description: &str) -> Response {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{get, post, web::Data};
+use actix_web::{HttpResponse, get, post, web::Data};
 use pilotdeck_domain::InvalidInput;
 use pilotdeck_services::usage::{StoredUsage, UsageFilter};
 use pilotdeck_services::{MAX_ITEMS, Services};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -302,31 +302,25 @@ async fn list_usage(services: Data<Services>, caller: Caller, query: Query) -> A
 )]
 #[post("/api/agent/usage")]
 async fn record_usage(services: Data<Services>, caller: Caller, mut body: Body) -> ApiResult {
-    let (records, is_single) = match body.0.remove("records") {
-        Some(Value::Array(records)) => (records, false),
+    let records = match body.0.remove("records") {
+        Some(Value::Array(records)) => records,
         other => {
             // `records` that is no list is a field like any other.
             body.0.extend(other.map(|other| ("records".to_owned(), other)));
-            (vec![Value::Object(body.0)], true)
+            let stored = services.usage.record_one(&caller, body.0).await?;
+            return Ok(recorded(vec![result(Ok(stored), &Value::Null)]));
         }
     };
     // Counted here, too: the service sees only those that are objects.
     if records.len() > MAX_ITEMS {
         return Err(ApiError::invalid("records", "records must have at most 10000 items"));
     }
-    let objects: Vec<Option<Map<String, Value>>> =
-        records.iter().map(|record| record.as_object().cloned()).collect();
-    let mut outcomes =
-        services.usage.record(&caller, objects.iter().flatten().cloned().collect()).await?;
-    if is_single && let Some(Err(_)) = outcomes.first() {
-        outcomes.remove(0)?;
-    }
-    let mut outcomes = outcomes.into_iter();
-    let results: Vec<(bool, Json)> = objects
+    let objects = records.iter().filter_map(Value::as_object).cloned().collect();
+    let mut outcomes = services.usage.record(&caller, objects).await?.into_iter();
+    let results: Vec<(bool, Json)> = records
         .iter()
-        .zip(&records)
-        .map(|(object, record)| {
-            let outcome = match object {
+        .map(|record| {
+            let outcome = match record.as_object() {
                 Some(_) => outcomes
                     .next()
                     .unwrap_or_else(|| Err(InvalidInput::new("record", "no outcome"))),
@@ -335,13 +329,18 @@ async fn record_usage(services: Data<Services>, caller: Caller, mut body: Body) 
             result(outcome, record)
         })
         .collect();
-    let created = results.iter().filter(|(created, _)| *created).count();
-    let results: Vec<Json> = results.into_iter().map(|(_, json)| json).collect();
+    Ok(recorded(results))
+}
+
+/// The outcomes, each with whether its record is new.
+fn recorded(outcomes: Vec<(bool, Json)>) -> HttpResponse {
+    let created = outcomes.iter().filter(|(created, _)| *created).count();
+    let results: Vec<Json> = outcomes.into_iter().map(|(_, json)| json).collect();
     let facts = Object::new()
-        .with("received", &records.len())
+        .with("received", &results.len())
         .with("created", &created)
         .with_json("results", &Json::array(&results));
-    Ok(data(&facts.json()).ok())
+    data(&facts.json()).ok()
 }
 
 fn result(outcome: Result<StoredUsage, InvalidInput>, record: &Value) -> (bool, Json) {

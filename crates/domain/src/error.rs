@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 /// Which stable code a refused input is answered with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InputCode {
     /// A field has a value that it cannot have.
     Invalid,
@@ -16,7 +18,7 @@ pub enum InputCode {
 }
 
 /// An input that cannot become a domain value: which field, and what it must be instead.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{reason}")]
 pub struct InvalidInput {
     /// The stable code of the refusal.

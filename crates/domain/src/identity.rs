@@ -186,19 +186,40 @@ pub enum Denied {
 pub struct Actor {
     principals: Vec<Principal>,
     request_id: Option<String>,
+    intent: Option<Intent>,
+}
+
+/// What makes a request the same as one before: the key that its client gave it, and what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The key, as it was sent.
+    pub key: String,
+    /// The SHA-256 of the request.
+    pub fingerprint: [u8; 32],
 }
 
 impl Actor {
     /// An actor with these principals, the one to be named first where several may do the same.
     #[must_use]
     pub const fn new(principals: Vec<Principal>, request_id: Option<String>) -> Self {
-        Self { principals, request_id }
+        Self { principals, request_id, intent: None }
     }
 
     /// PilotDeck itself.
     #[must_use]
     pub fn system() -> Self {
         Self::new(vec![Principal::System], None)
+    }
+
+    /// Says that the request may be a repetition.
+    pub fn intend(&mut self, intent: Intent) {
+        self.intent = Some(intent);
+    }
+
+    /// What makes the request the same as one before, if its client gave it a key.
+    #[must_use]
+    pub const fn intent(&self) -> Option<&Intent> {
+        self.intent.as_ref()
     }
 
     /// The author of a change that takes `permission`.

@@ -7,11 +7,12 @@ use pilotdeck_domain::events::Event;
 use pilotdeck_domain::identity::{Actor, Author, Permission};
 use pilotdeck_domain::ledger::{Operation, SubjectKind};
 use pilotdeck_storage::{Collection, Document, StoreError, Tx};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::Stale;
 use crate::projects::{BatchOp, apply, check_version, version};
-use crate::{Error, Kind, MAX_ITEMS, Store};
+use crate::{Answered, Error, Kind, MAX_ITEMS, Store};
 
 pub mod proposals;
 
@@ -20,7 +21,7 @@ pub mod proposals;
 pub struct Actions(pub(crate) Store);
 
 /// What became of one action.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum ActionOutcome {
     /// It was done, or recorded only.
     Done {
@@ -80,8 +81,23 @@ pub enum ActionOutcome {
     },
 }
 
+impl ActionOutcome {
+    /// The documents in it.
+    fn documents(&self) -> impl Iterator<Item = &Document> {
+        let (project, event) = match self {
+            Self::Done { project, event, .. } => (Some(project), Some(event)),
+            Self::Repeated { project, event, .. } => (project.as_ref(), Some(event)),
+            Self::Stale { stale, .. } => (Some(&stale.current), None),
+            Self::IdInUse { .. } | Self::UnknownProject { .. } | Self::Invalid { .. } => {
+                (None, None)
+            }
+        };
+        [project, event].into_iter().flatten()
+    }
+}
+
 /// What became of a request to act.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct ActionsOutcome {
     /// The outcome of each action, in order.
     pub results: Vec<ActionOutcome>,
@@ -109,7 +125,8 @@ impl Actions {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`]; [`Error::Denied`], [`Error::Store`].
+    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`], or they are about more than
+    /// [`crate::MAX_ANSWER_BYTES`]; [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(actions = items.len()), err(level = "debug"))]
     pub async fn act(
         &self,
@@ -123,17 +140,25 @@ impl Actions {
                 InvalidInput::new("actions", "actions must have at most 10000 items").into()
             );
         }
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let context = &in_run(&mut tx, context).await?;
         let mut results = Vec::with_capacity(items.len());
+        let mut answered = Answered::new("actions");
         for item in items {
-            results.push(match item {
+            let result = match item {
                 Ok(item) => act(&mut tx, &author, now, context, item).await?,
                 Err(RefusedItem { raw, error, id }) => {
                     ActionOutcome::Invalid { id, error, item: raw }
                 }
-            });
+            };
+            for document in result.documents() {
+                answered.add(document)?;
+            }
+            results.push(result);
         }
         let mut outcome = ActionsOutcome { results, last_updated: None };
         if outcome.changed() {
@@ -141,9 +166,10 @@ impl Actions {
         }
         outcome.last_updated = tx.last_updated(Collection::Projects).await?;
         if outcome.results.iter().any(|result| matches!(result, ActionOutcome::Done { .. })) {
-            tx.commit().await?;
+            self.0.finish(tx, actor, &author, outcome).await
+        } else {
+            self.0.finish_unchanged(tx, actor, &author, outcome).await
         }
-        Ok(outcome)
     }
 }
 

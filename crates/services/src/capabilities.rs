@@ -4,6 +4,7 @@ use pilotdeck_domain::capabilities::Capability;
 use pilotdeck_domain::identity::{Actor, Permission};
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use pilotdeck_storage::{Collection, Document};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::projects::seen;
@@ -14,7 +15,7 @@ use crate::{Error, Kind, Store};
 pub struct Capabilities(Store);
 
 /// A capability, and whether this request made it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CreatedCapability {
     /// The capability as it is stored.
     pub capability: Document,
@@ -62,7 +63,10 @@ impl Capabilities {
         body: Map<String, Value>,
     ) -> Result<CreatedCapability, Error> {
         let author = actor.require(Permission::WriteAgents)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let capability = Capability::create(body, now)?;
         let id = capability.id().as_str();
@@ -72,7 +76,8 @@ impl Capabilities {
                 .find(id)
                 .await?
                 .ok_or_else(|| Error::not_found(Kind::Capability, id))?;
-            return Ok(CreatedCapability { capability: stored, created: false });
+            let outcome = CreatedCapability { capability: stored, created: false };
+            return self.0.finish_unchanged(tx, actor, &author, outcome).await;
         }
         tx.touch(Collection::Capabilities, now);
         tx.record(
@@ -80,8 +85,14 @@ impl Capabilities {
             now,
             entry(Operation::CapabilityCreated, id, Change::created(capability.document())),
         );
-        tx.commit().await?;
-        Ok(CreatedCapability { capability: capability.document().into(), created: true })
+        self.0
+            .finish(
+                tx,
+                actor,
+                &author,
+                CreatedCapability { capability: capability.document().into(), created: true },
+            )
+            .await
     }
 
     /// Changes the fields of a capability that `patch` names.
@@ -97,7 +108,10 @@ impl Capabilities {
         patch: Map<String, Value>,
     ) -> Result<Document, Error> {
         let author = actor.require(Permission::WriteAgents)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let stored = tx
             .capabilities()
@@ -110,8 +124,7 @@ impl Capabilities {
         tx.touch(Collection::Capabilities, now);
         let change = Change::between(&before, capability.document());
         tx.record(&author, now, entry(Operation::CapabilityUpdated, id, change));
-        tx.commit().await?;
-        Ok(capability.document().into())
+        self.0.finish(tx, actor, &author, capability.document().into()).await
     }
 
     /// Deletes a capability.
@@ -122,7 +135,10 @@ impl Capabilities {
     #[tracing::instrument(skip_all, fields(capability.id = id), err(level = "debug"))]
     pub async fn delete(&self, actor: &Actor, id: &str) -> Result<(), Error> {
         let author = actor.require(Permission::WriteAgents)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let stored = tx
             .capabilities()
@@ -136,8 +152,7 @@ impl Capabilities {
             now,
             entry(Operation::CapabilityDeleted, id, Change::deleted(&stored.fields()?)),
         );
-        tx.commit().await?;
-        Ok(())
+        self.0.finish(tx, actor, &author, ()).await
     }
 }
 

@@ -3,6 +3,7 @@
 use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::identity::Denied;
 use pilotdeck_storage::{Document, StoreError};
+use serde::{Deserialize, Serialize};
 
 use crate::history::ChangedSince;
 
@@ -61,6 +62,9 @@ pub enum Error {
         /// The id that was asked for.
         id: String,
     },
+    /// The key was that of another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
     /// The id belongs to another thing already.
     #[error("{} id is already in use: {id}", .kind.as_str())]
     Taken {
@@ -162,7 +166,7 @@ impl From<StoreError> for Error {
 }
 
 /// What the caller had seen, and what there is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stale {
     /// The version that the caller had seen.
     pub expected: String,

@@ -5,8 +5,10 @@ use pilotdeck_domain::identity::{Actor, Permission};
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 pub use pilotdeck_storage::EventFilter;
 use pilotdeck_storage::{Document, Page};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::receipts::Key;
 use crate::{Error, Store};
 
 /// What can be asked about events.
@@ -14,7 +16,7 @@ use crate::{Error, Store};
 pub struct Events(Store);
 
 /// An event, and whether this request appended it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AppendedEvent {
     /// Identifies the event.
     pub id: String,
@@ -60,7 +62,8 @@ impl Events {
         let author = actor.require(Permission::WriteAgents)?;
         let is_named = body.contains_key("id") || body.contains_key("idempotencyKey");
         let event = Event::create(body, self.0.clock.now())?;
-        self.0.intake.append(author, event, is_named).await
+        let key = Key::of(actor, &author);
+        self.0.intake.append(author, key, event, is_named).await
     }
 }
 

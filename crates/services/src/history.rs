@@ -11,6 +11,7 @@ use pilotdeck_domain::identity::{Actor, Author, Permission};
 use pilotdeck_domain::ids::UserId;
 use pilotdeck_domain::ledger::{Line, Operation};
 use pilotdeck_storage::{Collection, Document, StoreError, Tx};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::actions::{append, in_run};
@@ -64,7 +65,7 @@ pub struct ProjectChange {
 }
 
 /// A change that was undone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Undone {
     /// The action that undid it.
     pub id: String,
@@ -237,10 +238,13 @@ impl History {
         request: UndoRequest,
     ) -> Result<Undone, Error> {
         let author = actor.require(Permission::WriteAgents)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let target = change_of_action(&mut tx, id).await?;
-        self.undo(tx, &author, now, request, target).await
+        self.undo(tx, actor, &author, now, request, target).await
     }
 
     /// Takes back the change of a project that the line at `seq` tells of, as an action of its own. Undoing it again
@@ -260,15 +264,19 @@ impl History {
         request: UndoRequest,
     ) -> Result<Undone, Error> {
         let author = actor.require(Permission::WriteProjects)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let target = change_at(&mut tx, id, seq).await?;
-        self.undo(tx, &author, now, request, target).await
+        self.undo(tx, actor, &author, now, request, target).await
     }
 
     async fn undo(
         &self,
         mut tx: Tx,
+        actor: &Actor,
         author: &Author,
         now: DateTime<Utc>,
         mut request: UndoRequest,
@@ -285,7 +293,8 @@ impl History {
                 return Err(Error::Taken { kind: Kind::Action, id: id.to_string() });
             }
             let id = id.to_string();
-            return Ok(Undone { id, project_id, project: stored, event, is_new: false });
+            let outcome = Undone { id, project_id, project: stored, event, is_new: false };
+            return self.0.finish_unchanged(tx, actor, author, outcome).await;
         }
         let stored = stored.ok_or_else(|| Error::not_found(Kind::Project, &project_id))?;
         let before = stored.fields()?;
@@ -310,8 +319,9 @@ impl History {
         let gave = Some(version(&after));
         let event = append(&mut tx, author, now, Operation::ActionApplied, &event, gave).await?;
         tx.touch(Collection::Projects, now);
-        tx.commit().await?;
-        Ok(Undone { id: id.to_string(), project_id, project: Some(project), event, is_new: true })
+        let outcome =
+            Undone { id: id.to_string(), project_id, project: Some(project), event, is_new: true };
+        self.0.finish(tx, actor, author, outcome).await
     }
 
     /// Names the last change of each field up to the line `last`, at which the fields were found to differ.

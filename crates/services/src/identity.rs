@@ -17,6 +17,7 @@ mod keys;
 mod passwords;
 mod throttle;
 
+pub(crate) use keys::hex;
 use passwords::Passwords;
 use throttle::Throttle;
 

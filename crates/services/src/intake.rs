@@ -13,6 +13,7 @@ use pilotdeck_storage::{Database, StoreError, StoredUsage};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::events::AppendedEvent;
+use crate::receipts::Key;
 use crate::usage::PrintedUsage;
 use crate::{Error, Unavailable};
 
@@ -46,6 +47,7 @@ enum Message {
 /// What one request wants written.
 pub(crate) struct Job {
     author: Author,
+    key: Option<Key>,
     work: Work,
     rows: usize,
     bytes: usize,
@@ -82,42 +84,46 @@ impl Intake {
     pub(crate) async fn append(
         &self,
         author: Author,
+        key: Option<Key>,
         event: Event,
         is_named: bool,
     ) -> Result<AppendedEvent, Error> {
         let bytes = event.as_json().len();
         let job = EventJob { event, is_named };
-        self.leave(author, 1, bytes, |reply| Work::Event(job, reply)).await
+        self.leave(author, key, 1, bytes, |reply| Work::Event(job, reply)).await
     }
 
     /// Stores each of the records whose id is free; the first of several with one id wins.
     pub(crate) async fn record(
         &self,
         author: Author,
+        key: Option<Key>,
         records: Vec<PrintedUsage>,
     ) -> Result<Vec<StoredUsage>, Error> {
-        if records.is_empty() {
+        // Without a key there is nothing to look up.
+        if records.is_empty() && key.is_none() {
             return Ok(Vec::new());
         }
         let bytes = records.iter().map(|record| record.row.size()).sum();
-        self.leave(author, records.len(), bytes, |reply| Work::Usage(records, reply)).await
+        self.leave(author, key, records.len(), bytes, |reply| Work::Usage(records, reply)).await
     }
 
     async fn leave<T>(
         &self,
         author: Author,
+        key: Option<Key>,
         rows: usize,
         bytes: usize,
         work: impl FnOnce(Reply<T>) -> Work,
     ) -> Result<T, Error> {
-        // The largest request fits when nothing else waits.
-        let size = (bytes + rows * ROW_BYTES).min(CAPACITY);
+        // The largest request fits when nothing else waits; one without rows takes room, too.
+        let size = (bytes + rows.max(1) * ROW_BYTES).min(CAPACITY);
         let size = u32::try_from(size).expect("the capacity is small");
         let room = Arc::clone(&self.room)
             .try_acquire_many_owned(size)
             .map_err(|_| Unavailable::Overloaded)?;
         let (reply, answer) = oneshot::channel();
-        let job = Job { author, work: work(reply), rows, bytes, _room: room };
+        let job = Job { author, key, work: work(reply), rows, bytes, _room: room };
         let closed = || Error::Store(StoreError::Closed);
         self.jobs.send(Message::Write(job)).map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed()))
@@ -169,6 +175,8 @@ async fn write_what_arrives(
         }
         // A task of its own: if it panics, those who wait are told that something went wrong, and the next batch is
         // written.
-        let _ = tokio::spawn(batch.write(db.clone(), turn, clock.clone())).await;
+        if let Err(error) = tokio::spawn(batch.write(db.clone(), turn, clock.clone())).await {
+            tracing::error!(%error, "a batch was given up; its requests are told so");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::ledger::checkpoint::SigningKey;
 pub use pilotdeck_domain::paging;
@@ -19,6 +20,7 @@ mod intake;
 pub mod ledger;
 pub mod profiles;
 pub mod projects;
+mod receipts;
 mod remembered;
 pub mod runs;
 pub mod stream;
@@ -29,6 +31,38 @@ use intake::Intake;
 
 /// The most items that one request may carry: more would hold the writer for too long.
 pub const MAX_ITEMS: usize = 10_000;
+
+/// The most bytes of documents that one answer to many items may carry: a small request may name a large document again
+/// and again.
+pub const MAX_ANSWER_BYTES: usize = 128 << 20;
+
+/// What an answer to many items carries so far.
+pub(crate) struct Answered {
+    field: &'static str,
+    bytes: usize,
+}
+
+impl Answered {
+    /// Nothing yet; `field` is the one that holds the items.
+    pub(crate) const fn new(field: &'static str) -> Self {
+        Self { field, bytes: 0 }
+    }
+
+    /// Counts in another document.
+    ///
+    /// # Errors
+    ///
+    /// If the answer has more than [`MAX_ANSWER_BYTES`] then.
+    pub(crate) fn add(&mut self, document: &Document) -> Result<(), InvalidInput> {
+        self.bytes += document.as_str().len();
+        if self.bytes <= MAX_ANSWER_BYTES {
+            return Ok(());
+        }
+        let reason =
+            format!("{} are about more than can be answered at once; send fewer", self.field);
+        Err(InvalidInput::new(self.field, reason))
+    }
+}
 
 /// Everything that can be asked.
 #[derive(Clone)]

@@ -4,6 +4,7 @@ use pilotdeck_domain::identity::{Actor, Permission};
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use pilotdeck_domain::profiles::Profile;
 use pilotdeck_storage::{Collection, Document};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::projects::seen;
@@ -14,7 +15,7 @@ use crate::{Error, Kind, Store};
 pub struct Profiles(Store);
 
 /// A profile, and whether this request made it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CreatedProfile {
     /// The profile as it is stored.
     pub profile: Document,
@@ -62,14 +63,18 @@ impl Profiles {
         body: Map<String, Value>,
     ) -> Result<CreatedProfile, Error> {
         let author = actor.require(Permission::WriteAgents)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let profile = Profile::create(body, now)?;
         let id = profile.id().as_str();
         if !tx.profiles().insert(&profile).await? {
             let stored =
                 tx.profiles().find(id).await?.ok_or_else(|| Error::not_found(Kind::Profile, id))?;
-            return Ok(CreatedProfile { profile: stored, created: false });
+            let outcome = CreatedProfile { profile: stored, created: false };
+            return self.0.finish_unchanged(tx, actor, &author, outcome).await;
         }
         tx.touch(Collection::Profiles, now);
         tx.record(
@@ -77,8 +82,14 @@ impl Profiles {
             now,
             entry(Operation::ProfileCreated, id, Change::created(profile.document())),
         );
-        tx.commit().await?;
-        Ok(CreatedProfile { profile: profile.document().into(), created: true })
+        self.0
+            .finish(
+                tx,
+                actor,
+                &author,
+                CreatedProfile { profile: profile.document().into(), created: true },
+            )
+            .await
     }
 
     /// Changes the fields of a profile that `patch` names.
@@ -94,7 +105,10 @@ impl Profiles {
         patch: Map<String, Value>,
     ) -> Result<Document, Error> {
         let author = actor.require(Permission::WriteAgents)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let stored =
             tx.profiles().find(id).await?.ok_or_else(|| Error::not_found(Kind::Profile, id))?;
@@ -104,8 +118,7 @@ impl Profiles {
         tx.touch(Collection::Profiles, now);
         let change = Change::between(&before, profile.document());
         tx.record(&author, now, entry(Operation::ProfileUpdated, id, change));
-        tx.commit().await?;
-        Ok(profile.document().into())
+        self.0.finish(tx, actor, &author, profile.document().into()).await
     }
 
     /// Deletes a profile.
@@ -116,7 +129,10 @@ impl Profiles {
     #[tracing::instrument(skip_all, fields(profile.id = id), err(level = "debug"))]
     pub async fn delete(&self, actor: &Actor, id: &str) -> Result<(), Error> {
         let author = actor.require(Permission::WriteAgents)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let stored =
             tx.profiles().find(id).await?.ok_or_else(|| Error::not_found(Kind::Profile, id))?;
@@ -127,8 +143,7 @@ impl Profiles {
             now,
             entry(Operation::ProfileDeleted, id, Change::deleted(&stored.fields()?)),
         );
-        tx.commit().await?;
-        Ok(())
+        self.0.finish(tx, actor, &author, ()).await
     }
 }
 

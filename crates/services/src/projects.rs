@@ -10,11 +10,12 @@ use pilotdeck_domain::projects::{Project, expected_version};
 use pilotdeck_domain::times::WireTime;
 pub use pilotdeck_storage::ProjectFilter;
 use pilotdeck_storage::{Collection, Document, Documents, Tx};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::Stale;
 use crate::remembered::{Remembered, Weight};
-use crate::{Error, Kind, MAX_ITEMS, Store};
+use crate::{Answered, Error, Kind, MAX_ITEMS, Store};
 
 /// What can be asked about projects.
 #[derive(Clone)]
@@ -25,7 +26,7 @@ pub struct Projects {
 }
 
 /// All projects that matched, in the order people gave them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProjectList {
     /// The projects.
     pub projects: Documents,
@@ -44,11 +45,40 @@ pub struct BatchOp {
     pub expected_version: Option<String>,
 }
 
+/// Why one operation of a batch did nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Refusal {
+    /// There is no such project.
+    #[error("Project not found: {id}")]
+    NotFound {
+        /// The id that was asked for.
+        id: String,
+    },
+    /// The project changed since the caller saw it.
+    #[error("Conflict: updatedAt mismatch")]
+    Stale(Box<Stale>),
+    /// The operation is not what it must be.
+    #[error(transparent)]
+    Invalid(InvalidInput),
+}
+
+impl Refusal {
+    /// What is wrong with one operation; an error that is everybody's stays one.
+    fn of(error: Error) -> Result<Self, Error> {
+        match error {
+            Error::NotFound { kind: Kind::Project, id } => Ok(Self::NotFound { id }),
+            Error::Stale(stale) => Ok(Self::Stale(stale)),
+            Error::Invalid(invalid) => Ok(Self::Invalid(invalid)),
+            fatal => Err(fatal),
+        }
+    }
+}
+
 /// What a batch did.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct BatchOutcome {
     /// The changed project of each operation, or why there is none; in order.
-    pub results: Vec<Result<Document, Error>>,
+    pub results: Vec<Result<Document, Refusal>>,
     /// When any project was last changed.
     pub last_updated: Option<String>,
 }
@@ -102,7 +132,10 @@ impl Projects {
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn create(&self, actor: &Actor, body: Map<String, Value>) -> Result<Document, Error> {
         let author = actor.require(Permission::WriteProjects)?;
-        let mut tx = self.store.db.write().await?;
+        let (mut tx, before) = self.store.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.store.clock.now();
         let project = Project::create(body, now)?;
         let id = project.id().as_str();
@@ -115,8 +148,7 @@ impl Projects {
             now,
             entry(Operation::ProjectCreated, id, Change::created(project.document())),
         );
-        tx.commit().await?;
-        Ok(project.document().into())
+        self.store.finish(tx, actor, &author, project.document().into()).await
     }
 
     /// Changes the fields of a project that `patch` names; everything else stays.
@@ -134,20 +166,23 @@ impl Projects {
     ) -> Result<Document, Error> {
         let author = actor.require(Permission::WriteProjects)?;
         let expected = expected_version(&patch);
-        let mut tx = self.store.db.write().await?;
+        let (mut tx, before) = self.store.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.store.clock.now();
         let op = BatchOp { id: id.to_owned(), patch, expected_version: expected };
         let changed = apply(&mut tx, &author, now, op).await?;
         tx.touch(Collection::Projects, now);
-        tx.commit().await?;
-        Ok(changed)
+        self.store.finish(tx, actor, &author, changed).await
     }
 
     /// Changes several projects, one after the other; each operation succeeds or fails for itself.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`]; [`Error::Denied`], [`Error::Store`].
+    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`], or they are about more than
+    /// [`crate::MAX_ANSWER_BYTES`]; [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(operations = ops.len()), err(level = "debug"))]
     pub async fn batch(
         &self,
@@ -158,18 +193,27 @@ impl Projects {
         if ops.len() > MAX_ITEMS {
             return Err(InvalidInput::new("ops", "ops must have at most 10000 items").into());
         }
-        let mut tx = self.store.db.write().await?;
+        let (mut tx, before) = self.store.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.store.clock.now();
         let mut results = Vec::with_capacity(ops.len());
+        let mut answered = Answered::new("ops");
         for op in ops {
             let result = match op {
-                Ok(op) => apply(&mut tx, &author, now, op).await,
-                Err(invalid) => Err(invalid.into()),
+                Ok(op) => match apply(&mut tx, &author, now, op).await {
+                    Ok(project) => Ok(project),
+                    Err(error) => Err(Refusal::of(error)?),
+                },
+                Err(invalid) => Err(Refusal::Invalid(invalid)),
             };
-            match result {
-                Err(fatal @ (Error::Store(_) | Error::Unavailable(_))) => return Err(fatal),
-                result => results.push(result),
+            match &result {
+                Ok(project) => answered.add(project)?,
+                Err(Refusal::Stale(stale)) => answered.add(&stale.current)?,
+                Err(_) => {}
             }
+            results.push(result);
         }
         let mut outcome = BatchOutcome { results, last_updated: None };
         if outcome.changed() {
@@ -177,9 +221,10 @@ impl Projects {
         }
         outcome.last_updated = tx.last_updated(Collection::Projects).await?;
         if outcome.changed() {
-            tx.commit().await?;
+            self.store.finish(tx, actor, &author, outcome).await
+        } else {
+            self.store.finish_unchanged(tx, actor, &author, outcome).await
         }
-        Ok(outcome)
     }
 
     /// Puts the projects that `ids` names first, in that order, before all others in theirs. Unknown and repeated ids
@@ -191,7 +236,10 @@ impl Projects {
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn reorder(&self, actor: &Actor, ids: Vec<String>) -> Result<ProjectList, Error> {
         let author = actor.require(Permission::WriteProjects)?;
-        let mut tx = self.store.db.write().await?;
+        let (mut tx, before) = self.store.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.store.clock.now();
         let before = tx.projects().order().await?;
         let after = reordered(&before, ids);
@@ -199,8 +247,7 @@ impl Projects {
         tx.touch(Collection::Projects, now);
         tx.record(&author, now, moved(&before, &after));
         let list = list(&mut tx, &ProjectFilter::default()).await?;
-        tx.commit().await?;
-        Ok(list)
+        self.store.finish(tx, actor, &author, list).await
     }
 
     /// Deletes a project. Its runs stay without a project; its events and usage stay as they are.
@@ -211,7 +258,10 @@ impl Projects {
     #[tracing::instrument(skip_all, fields(project.id = id), err(level = "debug"))]
     pub async fn delete(&self, actor: &Actor, id: &str) -> Result<(), Error> {
         let author = actor.require(Permission::WriteProjects)?;
-        let mut tx = self.store.db.write().await?;
+        let (mut tx, before) = self.store.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.store.clock.now();
         let stored =
             tx.projects().find(id).await?.ok_or_else(|| Error::not_found(Kind::Project, id))?;
@@ -220,8 +270,7 @@ impl Projects {
         tx.touch(Collection::Projects, now);
         let change = Change::deleted(&stored.fields()?).with("detachedRuns", &json!(detached));
         tx.record(&author, now, entry(Operation::ProjectDeleted, id, change));
-        tx.commit().await?;
-        Ok(())
+        self.store.finish(tx, actor, &author, ()).await
     }
 }
 

@@ -7,6 +7,7 @@ use pilotdeck_domain::runs::{NewRun, Run};
 use pilotdeck_domain::times::WireTime;
 pub use pilotdeck_storage::RunFilter;
 use pilotdeck_storage::{Collection, Document, Page, Tx};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{Error, Kind, Store, usage};
@@ -25,7 +26,7 @@ pub struct RunPage {
 }
 
 /// A run that was asked for, and whether this request made it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StartedRun {
     /// Identifies the run.
     pub id: String,
@@ -76,19 +77,24 @@ impl Runs {
         body: Map<String, Value>,
     ) -> Result<StartedRun, Error> {
         let author = actor.require(Permission::WriteAgents)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let NewRun { run, session, id_given } = Run::create(body, now)?;
         if let Some(session) = session.as_ref().filter(|_| !id_given)
             && let Some(run) = tx.runs().find_by_identity(session).await?
         {
             let id = run.fields()?.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-            return Ok(StartedRun { id, run, created: false });
+            let outcome = StartedRun { id, run, created: false };
+            return self.0.finish_unchanged(tx, actor, &author, outcome).await;
         }
         if !tx.runs().insert(&run).await? {
             let id = run.id().as_str();
             let run = tx.runs().find(id).await?.ok_or_else(|| Error::not_found(Kind::Run, id))?;
-            return Ok(StartedRun { id: id.to_owned(), run, created: false });
+            let outcome = StartedRun { id: id.to_owned(), run, created: false };
+            return self.0.finish_unchanged(tx, actor, &author, outcome).await;
         }
         if let Some(session) = &session {
             tx.runs().remember(session, &run).await?;
@@ -100,8 +106,14 @@ impl Runs {
             entry(Operation::RunCreated, &run, Change::created(run.document())),
         );
         usage::ingest(&mut tx, &author, now, &run).await?;
-        tx.commit().await?;
-        Ok(StartedRun { id: run.id().to_string(), run: run.document().into(), created: true })
+        self.0
+            .finish(
+                tx,
+                actor,
+                &author,
+                StartedRun { id: run.id().to_string(), run: run.document().into(), created: true },
+            )
+            .await
     }
 
     /// Changes the fields of a run that `patch` names, the run found by its id or by its client's session.
@@ -117,13 +129,15 @@ impl Runs {
         patch: Map<String, Value>,
     ) -> Result<Document, Error> {
         let author = actor.require(Permission::WriteAgents)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let run = apply(&mut tx, &author, now, reference, patch).await?;
         usage::ingest(&mut tx, &author, now, &run).await?;
         tx.touch(Collection::Runs, now);
-        tx.commit().await?;
-        Ok(run.document().into())
+        self.0.finish(tx, actor, &author, run.document().into()).await
     }
 }
 

@@ -8,10 +8,11 @@ use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use pilotdeck_domain::paging::Cursor;
 use pilotdeck_domain::runs::Run;
 use pilotdeck_domain::usage::UsageRecord;
-use pilotdeck_storage::{Collection, Page, Tx, UsageRow};
+use pilotdeck_storage::{Collection, Page, StoreError, Tx, UsageRow};
 pub use pilotdeck_storage::{StoredUsage, UsageFilter};
 use serde_json::{Map, Value};
 
+use crate::receipts::Key;
 use crate::{Error, MAX_ITEMS, Store};
 
 /// The fields of a run's usage record that make it another total than before, or the total of another session.
@@ -49,7 +50,8 @@ impl Usage {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`]; [`Error::Denied`], [`Error::Store`].
+    /// [`Error::Invalid`] if there are more than [`MAX_ITEMS`], or they are about more than
+    /// [`crate::MAX_ANSWER_BYTES`]; [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(records = items.len()), err(level = "debug"))]
     pub async fn record(
         &self,
@@ -63,16 +65,43 @@ impl Usage {
             );
         }
         let now = self.0.clock.now();
-        let parsed: Vec<_> = items.into_iter().map(|item| UsageRecord::create(item, now)).collect();
-        let records = parsed.iter().flatten().map(PrintedUsage::from).collect();
-        let mut stored = self.0.intake.record(author, records).await?.into_iter();
-        Ok(parsed
+        let mut records = Vec::with_capacity(items.len());
+        // What was parsed goes before the wait: what waits is printed, and counted.
+        let refusals: Vec<Option<InvalidInput>> = items
             .into_iter()
-            .filter_map(|outcome| match outcome {
-                Ok(_) => stored.next().map(Ok),
-                Err(invalid) => Some(Err(invalid)),
+            .map(|item| match UsageRecord::create(item, now) {
+                Ok(record) => {
+                    records.push(PrintedUsage::from(&record));
+                    None
+                }
+                Err(invalid) => Some(invalid),
             })
+            .collect();
+        let key = Key::of(actor, &author);
+        let mut stored = self.0.intake.record(author, key, records).await?.into_iter();
+        Ok(refusals
+            .into_iter()
+            .filter_map(|refusal| refusal.map_or_else(|| stored.next().map(Ok), |no| Some(Err(no))))
             .collect())
+    }
+
+    /// Records one piece of usage, once per id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`], [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn record_one(
+        &self,
+        actor: &Actor,
+        item: Map<String, Value>,
+    ) -> Result<StoredUsage, Error> {
+        let author = actor.require(Permission::WriteAgents)?;
+        let record = PrintedUsage::from(&UsageRecord::create(item, self.0.clock.now())?);
+        let key = Key::of(actor, &author);
+        let stored = self.0.intake.record(author, key, vec![record]).await?;
+        // Each record that is left has its outcome.
+        stored.into_iter().next().ok_or(Error::Store(StoreError::Closed))
     }
 }
 

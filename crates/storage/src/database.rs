@@ -11,14 +11,14 @@ use tokio::sync::Mutex;
 
 use crate::commits::{Announcer, Commits};
 use crate::lock::Lock;
+use crate::merger::{self, Merger};
 use crate::writer::{Turn, Writer};
 use crate::{Freshness, StoreError, Tx};
 
 /// How long a statement waits for another process to let go of the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pages in the write-ahead log before they are merged into the file (16 MiB): appending changes the same few pages again
-/// and again, and each is merged once.
-const LOG_PAGES: &str = "4000";
+/// Pages in the write-ahead log before the writer itself merges them into the file (256 MiB): the merger fell behind.
+const LOG_PAGES: &str = "64000";
 /// What the writer keeps of the file in memory, at most (8 MiB): a commit goes to a dozen indexes.
 const WRITER_CACHE: &str = "-8000";
 /// Connections that read; each costs a thread and its page cache.
@@ -59,6 +59,7 @@ pub struct Database {
     writer: Arc<Mutex<Writer>>,
     freshness: Freshness,
     announcer: Announcer,
+    merger: Arc<Mutex<Option<Merger>>>,
     /// The right to serve the file, unless it was only joined.
     lock: Arc<Mutex<Option<Lock>>>,
 }
@@ -84,7 +85,10 @@ impl Database {
             .await?;
         let freshness = Freshness::default();
         let announcer = Announcer::new();
-        let writer = Writer::new(writer, freshness.clone(), announcer.clone()).await?;
+        let (bell, ear) = merger::bell();
+        let writer = Writer::new(writer, freshness.clone(), announcer.clone(), bell).await?;
+        let writer = Arc::new(Mutex::new(writer));
+        let merger = Merger::start(options.clone(), Arc::clone(&writer), ear);
         let readers = pool(READERS)
             .connect_with(
                 options
@@ -96,9 +100,10 @@ impl Database {
         Ok(Self {
             path: path.into(),
             readers,
-            writer: Arc::new(Mutex::new(writer)),
+            writer,
             freshness,
             announcer,
+            merger: Arc::new(Mutex::new(Some(merger))),
             lock: Arc::new(Mutex::new(lock)),
         })
     }
@@ -140,7 +145,7 @@ impl Database {
     /// [`StoreError::Busy`] if another process holds the database for longer than five seconds.
     pub async fn write(&self) -> Result<Tx, StoreError> {
         let mut turn = self.turn().await;
-        turn.begin(None).await?;
+        turn.begin(&[], &[]).await?;
         Ok(Tx::write(turn))
     }
 
@@ -168,6 +173,9 @@ impl Database {
     /// Waits for the writer to finish, merges the write-ahead log into the file, closes all connections and lets go of
     /// the file.
     pub async fn close(&self) {
+        if let Some(merger) = self.merger.lock().await.take() {
+            merger.stop().await;
+        }
         let mut writer = self.writer.lock().await;
         self.readers.close().await;
         if let Err(error) = writer.close().await {

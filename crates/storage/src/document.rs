@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use pilotdeck_domain::events::Event;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::StoreError;
 
-/// A row's document as it is served: a strict JSON object. PilotDeck wrote it, or adopted it, in this form.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A row's document as it is served: a strict JSON object. PilotDeck wrote it, or adopted it, in this form. Receipts hold
+/// it as a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Document(String);
 
 impl Document {
@@ -38,9 +41,10 @@ impl From<&Map<String, Value>> for Document {
     }
 }
 
-/// Several stored documents, as one JSON array. Cheap to clone: clones share the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Several stored documents, as one JSON array. Cheap to clone: clones share the text. Receipts hold it as a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Documents {
+    #[serde(with = "text")]
     json: Bytes,
     count: usize,
 }
@@ -62,6 +66,20 @@ impl Documents {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.count == 0
+    }
+}
+
+/// Bytes that are a text.
+mod text {
+    use bytes::Bytes;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, ser};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Bytes, to: S) -> Result<S::Ok, S::Error> {
+        std::str::from_utf8(bytes).map_err(ser::Error::custom)?.serialize(to)
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Bytes, D::Error> {
+        String::deserialize(from).map(Bytes::from)
     }
 }
 

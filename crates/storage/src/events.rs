@@ -49,7 +49,7 @@ statements! {
         INSERT INTO agent_events (id, ts, type, level, project_id, run_id, agent_id, title, message, payload_json)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                value ->> 8, value ->> 9
-          FROM json_each($2)";
+          FROM jsonb_each($2)";
     LIST = list!("idx_events_ts", "true");
     LIST_IN_PROJECT = list!("events_by_project", "project_id = $1");
     LIST_IN_RUN = list!("events_by_run", "run_id = $2");

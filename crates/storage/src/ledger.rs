@@ -15,7 +15,7 @@ statements! {
                             request_id, change, prev_hash, hash)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
                value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
-          FROM json_each($1)";
+          FROM jsonb_each($1)";
     FIRST = "SELECT min(seq) FROM ledger";
     BETWEEN = "
         SELECT * FROM ledger

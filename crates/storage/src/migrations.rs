@@ -25,6 +25,7 @@ macro_rules! migrations {
 
 migrations! {
     1 "0001_ledger";
+    2 "0002_receipts";
     3 "0003_checkpoints";
     4 "0004_pages";
 }

@@ -2,10 +2,11 @@
 //! and take as many rows as there are in one JSON array each.
 
 use pilotdeck_domain::ledger::Line;
+use pilotdeck_domain::times::WireTime;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use crate::{StoreError, events, ledger, meta, usage};
+use crate::{StoreError, events, ledger, meta, receipts, usage};
 
 /// Rows as a JSON array, printed as they come.
 #[derive(Default)]
@@ -42,9 +43,17 @@ pub(crate) struct Pending {
     pub(crate) events: Rows,
     pub(crate) usage: Rows,
     pub(crate) touched: Vec<(&'static str, String)>,
+    pub(crate) receipts: Rows,
+    /// Before this time receipts are over.
+    pub(crate) receipts_before: Option<WireTime>,
 }
 
 impl Pending {
+    /// Whether nothing waits that would change anything: a receipt alone changes nothing.
+    pub(crate) const fn changes_nothing(&self) -> bool {
+        self.events.is_empty() && self.usage.is_empty() && self.touched.is_empty()
+    }
+
     /// Writes `lines` and what waits, and makes everything durable. The lines come first: if their place is taken,
     /// nothing was done, and the transaction is as it was.
     pub(crate) async fn commit(
@@ -58,10 +67,12 @@ impl Pending {
         }
         // A parameter has one number in all statements; of some combination of tables, each has its place in the cache.
         let parts = [
-            (ledger::APPEND, Some(ledger::rows(lines))),
+            (ledger::APPEND, (!lines.is_empty()).then(|| ledger::rows(lines))),
             (events::APPEND_MANY, self.events.json()),
             (usage::APPEND_MANY, self.usage.json()),
             (meta::MOVE, touched.json()),
+            (receipts::FORGET, self.receipts_before.as_ref().map(|time| time.as_str().to_owned())),
+            (receipts::KEEP_MANY, self.receipts.json()),
         ];
         let mut sql = String::with_capacity(2_000);
         for (statement, rows) in &parts {

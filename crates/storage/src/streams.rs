@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::database::Database;
+use crate::receipts::{Receipt, horizon};
 use crate::runs::KnownRun;
 use crate::statements::statements;
 use crate::writer::Turn;
@@ -28,6 +30,10 @@ statements! {
           FROM json_each($3) wanted
                CROSS JOIN run_sessions s ON s.session_id = wanted.value
                CROSS JOIN agent_runs r ON r.id = s.run_id";
+    FIND_RECEIPTS = "
+        SELECT 'receipt' AS kind, c.key_hash AS name, c.outcome, c.fingerprint
+          FROM json_each($4) wanted CROSS JOIN receipts c ON c.key_hash = wanted.value
+         WHERE c.created_at >= $5";
 }
 
 /// What to look for.
@@ -39,6 +45,8 @@ pub struct Wanted<'a> {
     pub usage: Vec<&'a str>,
     /// Ids of runs, or of their clients' sessions.
     pub runs: Vec<&'a str>,
+    /// Digests of the keys of receipts.
+    pub receipts: Vec<&'a str>,
 }
 
 /// What there is, by the names under which it was wanted.
@@ -48,6 +56,8 @@ pub struct Found {
     pub events: HashMap<String, Document>,
     /// Usage records.
     pub usage: HashMap<String, Document>,
+    /// Receipts.
+    pub receipts: HashMap<String, Receipt>,
     runs: HashMap<String, KnownRun>,
     sessions: HashMap<String, (Newest, KnownRun)>,
 }
@@ -78,6 +88,11 @@ impl Found {
             "usage" => {
                 self.usage.insert(name, document()?);
             }
+            "receipt" => {
+                let (fingerprint, outcome) = (row.try_get("fingerprint")?, row.try_get("outcome")?);
+                let receipt = Receipt { key_hash: name.clone(), fingerprint, outcome };
+                self.receipts.insert(name, receipt);
+            }
             "run" => {
                 self.runs.insert(name, run()?);
             }
@@ -103,21 +118,30 @@ impl Database {
 }
 
 impl Next {
-    /// Begins a unit of work that changes, and looks up what is `wanted` in it.
+    /// Begins a unit of work that changes, and looks up what is `wanted` in it, all on one way to the thread of the
+    /// connection. Receipts that are over at `now` are not there.
     ///
     /// # Errors
     ///
     /// [`StoreError::Busy`] if another process holds the database for longer than five seconds.
-    pub async fn begin(mut self, wanted: &Wanted<'_>) -> Result<(Tx, Found), StoreError> {
+    pub async fn begin(
+        mut self,
+        wanted: &Wanted<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(Tx, Found), StoreError> {
+        let Wanted { events, usage, runs, receipts } = wanted;
+        let rows = !(events.is_empty() && usage.is_empty() && runs.is_empty());
+        let questions = [(rows, FIND), (!receipts.is_empty(), FIND_RECEIPTS)];
+        let questions: Vec<&str> = questions
+            .into_iter()
+            .filter_map(|(is_asked, question)| is_asked.then_some(question))
+            .collect();
+        let [events, usage, runs, receipts] =
+            [events, usage, runs, receipts].map(|names| serde_json::json!(names).to_string());
+        let arguments = [events, usage, runs, receipts, horizon(now).as_str().to_owned()];
         let mut found = Found::default();
-        if wanted.events.is_empty() && wanted.usage.is_empty() && wanted.runs.is_empty() {
-            self.0.begin(None).await?;
-        } else {
-            let lists = [&wanted.events, &wanted.usage, &wanted.runs]
-                .map(|names| serde_json::json!(names).to_string());
-            for row in self.0.begin(Some((FIND, &lists))).await? {
-                found.take(&row)?;
-            }
+        for row in self.0.begin(&questions, &arguments).await? {
+            found.take(&row)?;
         }
         Ok((Tx::write(self.0), found))
     }

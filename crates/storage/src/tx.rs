@@ -107,6 +107,24 @@ impl Tx {
         }
     }
 
+    /// Keeps the receipts of a transaction that changed nothing, and nothing else of it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unrecorded`] if there is a change after all; what the engine says otherwise.
+    pub async fn commit_receipts(self) -> Result<(), StoreError> {
+        match self.0 {
+            Inner::Write(mut write)
+                if write.recorded.is_empty() && write.pending.changes_nothing() =>
+            {
+                // It begins anew: what was written all the same, without a line, is gone.
+                write.turn.begin(&[], &[]).await?;
+                write.turn.commit(&[], &write.pending).await
+            }
+            _ => Err(StoreError::Unrecorded),
+        }
+    }
+
     /// Makes durable what needs no line: it changes nothing of what lines are about.
     pub(crate) async fn commit_without_lines(self) -> Result<(), StoreError> {
         match self.0 {

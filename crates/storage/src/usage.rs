@@ -2,6 +2,7 @@
 
 use pilotdeck_domain::paging::Cursor;
 use pilotdeck_domain::usage::UsageRecord;
+use serde::{Deserialize, Serialize};
 
 use crate::document::{Document, print};
 use crate::paging::{Page, before};
@@ -86,7 +87,7 @@ statements! {
                                          prompt_tokens, completion_tokens, total_tokens, cost, payload_json)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
-          FROM json_each($3)";
+          FROM jsonb_each($3)";
     REPLACE = "
         UPDATE token_usage_records
            SET ts = $2, project_id = $3, run_id = $4, agent_id = $5, workspace = $6, session_id = $7, source = $8,
@@ -135,7 +136,7 @@ pub struct UsageFilter {
 }
 
 /// What became of one record of a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredUsage {
     /// Whether this record was the one that was stored under its id.
     pub created: bool,

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::commits::Announcer;
+use crate::merger::Bell;
 use crate::pending::Pending;
 use crate::{Freshness, StoreError};
 
@@ -27,6 +28,8 @@ pub(crate) struct Writer {
     freshness: Freshness,
     /// Where commits are told.
     pub(crate) announcer: Announcer,
+    /// Hears how often there was a commit.
+    bell: Bell,
 }
 
 impl Writer {
@@ -34,28 +37,31 @@ impl Writer {
         mut conn: SqliteConnection,
         freshness: Freshness,
         announcer: Announcer,
+        bell: Bell,
     ) -> Result<Self, StoreError> {
         let hears = freshness.clone();
         conn.lock_handle().await?.set_update_hook(move |change| hears.changing(change.table));
-        Ok(Self { conn: Some(conn), is_open: false, head: None, freshness, announcer })
+        Ok(Self { conn: Some(conn), is_open: false, head: None, freshness, announcer, bell })
     }
 
     pub(crate) fn conn(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         self.conn.as_mut().ok_or(StoreError::Closed)
     }
 
-    /// Begins a transaction, and asks the first question in it on the same way to the connection's thread.
+    /// Begins a transaction, and asks its first questions on the same way to the connection's thread.
     pub(crate) async fn begin(
         &mut self,
-        question: Option<(&str, &[String])>,
+        questions: &[&str],
+        arguments: &[String],
     ) -> Result<Vec<SqliteRow>, StoreError> {
         self.roll_back().await;
         self.is_open = true;
-        let Some((sql, arguments)) = question else {
-            sqlx::query("BEGIN IMMEDIATE").execute(self.conn()?).await?;
-            return Ok(Vec::new());
-        };
-        let mut query = sqlx::query(AssertSqlSafe(format!("BEGIN IMMEDIATE; {sql}")));
+        let mut sql = String::from("BEGIN IMMEDIATE");
+        for question in questions {
+            sql.push(';');
+            sql.push_str(question);
+        }
+        let mut query = sqlx::query(AssertSqlSafe(sql));
         for argument in arguments {
             query = query.bind(argument.as_str());
         }
@@ -71,6 +77,7 @@ impl Writer {
         pending.commit(self.conn()?, lines).await?;
         self.freshness.settle();
         self.is_open = false;
+        self.bell.committed();
         Ok(())
     }
 

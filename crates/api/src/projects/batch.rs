@@ -4,7 +4,7 @@ use actix_web::{post, web::Data};
 use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::projects::expected_version;
 use pilotdeck_services::Services;
-use pilotdeck_services::projects::BatchOp;
+use pilotdeck_services::projects::{BatchOp, Refusal};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -172,7 +172,7 @@ pub(crate) async fn batch_projects(
                 Ok(project) => {
                     object.with("status", &200).with_json("data", &Json::document(project)).json()
                 }
-                Err(error) => failed(object, error).json(),
+                Err(refusal) => failed(object, refusal).json(),
             }
         })
         .collect();
@@ -205,24 +205,20 @@ fn operation(op: Value) -> Result<BatchOp, InvalidInput> {
 }
 
 /// The outcome of an item that failed.
-fn failed(object: Object, error: &pilotdeck_services::Error) -> Object {
-    if let pilotdeck_services::Error::Stale(stale) = error {
-        return object
-            .with("status", &ErrorCode::VersionMismatch.status().as_u16())
-            .with("error", &error.to_string())
-            .with_json("data", &conflict(stale));
+fn failed(object: Object, refusal: &Refusal) -> Object {
+    let code = match refusal {
+        Refusal::NotFound { .. } => ErrorCode::NotFound,
+        Refusal::Stale(_) => ErrorCode::VersionMismatch,
+        Refusal::Invalid(_) => ErrorCode::InvalidField,
+    };
+    let object = object.with("status", &code.status().as_u16()).with("error", &refusal.to_string());
+    match refusal {
+        Refusal::Stale(stale) => object.with_json("data", &conflict(stale)),
+        _ => object,
     }
-    object.with("status", &item_status(error)).with("error", &error.to_string())
 }
 
 /// The facts of a conflict, as items of batches and actions carry them.
 pub(crate) fn conflict(stale: &pilotdeck_services::Stale) -> Json {
     Json::of(&json!({ "expectedUpdatedAt": stale.expected, "actualUpdatedAt": stale.actual }))
-}
-
-fn item_status(error: &pilotdeck_services::Error) -> u16 {
-    match error {
-        pilotdeck_services::Error::NotFound { .. } => ErrorCode::NotFound.status().as_u16(),
-        _ => ErrorCode::InvalidField.status().as_u16(),
-    }
 }

@@ -18,6 +18,7 @@ mod plugin;
 mod profiles;
 mod projects;
 mod proposals;
+mod receipts;
 mod runs;
 mod stream;
 mod usage;

@@ -179,6 +179,8 @@ fn every_field_and_parameter_is_described() {
     }
     for (method, path, operation) in operations() {
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let named = parameter["$ref"].as_str().and_then(|name| name.strip_prefix('#'));
+            let parameter = named.map_or(Some(parameter), |name| document.pointer(name)).unwrap();
             assert!(parameter["description"].is_string(), "{method} {path}: {}", parameter["name"]);
         }
     }

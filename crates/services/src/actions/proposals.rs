@@ -7,6 +7,7 @@ use pilotdeck_domain::actions::{
     acceptance_event, decision_event_id, proposed_action, rejection_event,
 };
 pub use pilotdeck_storage::StoredProposal;
+use serde::{Deserialize, Serialize};
 
 use super::{
     ActionContext, Actions, Actor, Author, Collection, Document, Error, Kind, Map, Operation,
@@ -14,7 +15,7 @@ use super::{
 };
 
 /// A proposal that was sent, and whether this request recorded it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecordedProposal {
     /// Identifies the proposal.
     pub id: String,
@@ -25,7 +26,7 @@ pub struct RecordedProposal {
 }
 
 /// What became of a proposal.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Decision {
     /// The event that records the decision.
     pub event: Document,
@@ -83,7 +84,10 @@ impl Actions {
         proposal: &Proposal,
     ) -> Result<RecordedProposal, Error> {
         let author = actor.require(Permission::WriteAgents)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let run = match &proposal.run_ref {
             Some(reference) => tx.runs().resolve(reference).await?,
@@ -97,12 +101,12 @@ impl Actions {
             if !is_proposal(&event.fields()?) {
                 return Err(Error::Taken { kind: Kind::Proposal, id });
             }
-            return Ok(RecordedProposal { id, event, created: false });
+            let outcome = RecordedProposal { id, event, created: false };
+            return self.0.finish_unchanged(tx, actor, &author, outcome).await;
         }
         let event =
             append(&mut tx, &author, now, Operation::ProposalRecorded, &event, None).await?;
-        tx.commit().await?;
-        Ok(RecordedProposal { id, event, created: true })
+        self.0.finish(tx, actor, &author, RecordedProposal { id, event, created: true }).await
     }
 
     /// The newest proposals that `filter` lets through, with what became of them.
@@ -138,11 +142,16 @@ impl Actions {
         reason: Option<&str>,
     ) -> Result<Decision, Error> {
         let author = actor.require(Permission::DecideProposals)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let proposal = match undecided(&mut tx, id, Verdict::Accepted).await? {
             Undecided::Proposal(proposal) => proposal,
-            Undecided::Done(decision) => return Ok(decision),
+            Undecided::Done(decision) => {
+                return self.0.finish_unchanged(tx, actor, &author, decision).await;
+            }
         };
         let action = proposed_action(&proposal).map_err(Error::NotDoable)?;
         let project_id =
@@ -166,8 +175,9 @@ impl Actions {
         if changes {
             tx.touch(Collection::Projects, now);
         }
-        tx.commit().await?;
-        Ok(Decision { event, project: Some(project), decided: true })
+        self.0
+            .finish(tx, actor, &author, Decision { event, project: Some(project), decided: true })
+            .await
     }
 
     /// Rejects a proposal. Rejecting it again changes nothing.
@@ -183,17 +193,21 @@ impl Actions {
         reason: Option<&str>,
     ) -> Result<Decision, Error> {
         let author = actor.require(Permission::DecideProposals)?;
-        let mut tx = self.0.db.write().await?;
+        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
         let now = self.0.clock.now();
         let proposal = match undecided(&mut tx, id, Verdict::Rejected).await? {
             Undecided::Proposal(proposal) => proposal,
-            Undecided::Done(decision) => return Ok(decision),
+            Undecided::Done(decision) => {
+                return self.0.finish_unchanged(tx, actor, &author, decision).await;
+            }
         };
         let event = rejection_event(&proposal, &decider(&author), reason, now);
         let event =
             append(&mut tx, &author, now, Operation::ProposalRejected, &event, None).await?;
-        tx.commit().await?;
-        Ok(Decision { event, project: None, decided: true })
+        self.0.finish(tx, actor, &author, Decision { event, project: None, decided: true }).await
     }
 }
 

@@ -1,17 +1,22 @@
 //! Requests that are written in one transaction.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
+use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::events::Event;
 use pilotdeck_domain::identity::Author;
 use pilotdeck_domain::ledger::{Operation, SubjectKind};
 use pilotdeck_domain::times::WireTime;
 use pilotdeck_storage::{Collection, Database, Document, Found, Next, StoredUsage, Tx, Wanted};
+use serde::Serialize;
 
 use super::{EventJob, Job, MAX_BATCH_BYTES, MAX_BATCH_ROWS, Work};
-use crate::Error;
 use crate::events::{AppendedEvent, entry};
+use crate::receipts::Key;
 use crate::usage::PrintedUsage;
+use crate::{Answered, Error};
 
 /// Requests that are written together.
 pub(super) struct Batch {
@@ -20,8 +25,12 @@ pub(super) struct Batch {
     bytes: usize,
 }
 
-/// For each row of a request, what was stored under its id before; none if the row is the one.
-type Fate = Vec<Option<Document>>;
+/// What became of a request.
+enum Fate {
+    Appended(AppendedEvent),
+    Recorded(Vec<StoredUsage>),
+    Refused(Error),
+}
 
 impl Batch {
     pub(super) fn new(job: Job) -> Self {
@@ -86,52 +95,37 @@ impl Job {
     }
 
     fn answer(self, fate: Fate) {
-        let mut fate = fate.into_iter();
-        match self.work {
-            Work::Event(EventJob { event, .. }, reply) => {
-                let id = event.id().to_string();
-                let appended = match fate.next().flatten() {
-                    Some(stored) => AppendedEvent { id, event: stored, created: false },
-                    None => AppendedEvent { id, event: event.into(), created: true },
-                };
-                // Nobody is there any more: it is written all the same.
-                let _ = reply.send(Ok(appended));
-            }
-            Work::Usage(records, reply) => {
-                let stored = records.into_iter().zip(fate).map(|(record, fate)| match fate {
-                    Some(document) => StoredUsage { created: false, document },
-                    None => StoredUsage { created: true, document: record.row.document },
-                });
-                let _ = reply.send(Ok(stored.collect()));
+        // Nobody may be there any more: it is written all the same.
+        match (self.work, fate) {
+            (Work::Event(_, reply), Fate::Appended(appended)) => drop(reply.send(Ok(appended))),
+            (Work::Usage(_, reply), Fate::Recorded(stored)) => drop(reply.send(Ok(stored))),
+            (Work::Event(_, reply), Fate::Refused(error)) => drop(reply.send(Err(error))),
+            (Work::Usage(_, reply), Fate::Refused(error)) => drop(reply.send(Err(error))),
+            (_, Fate::Appended(_) | Fate::Recorded(_)) => {
+                unreachable!("an event is appended, usage is recorded")
             }
         }
     }
 
     fn refuse(self, error: Error) {
-        match self.work {
-            Work::Event(_, reply) => drop(reply.send(Err(error))),
-            Work::Usage(_, reply) => drop(reply.send(Err(error))),
-        }
+        self.answer(Fate::Refused(error));
     }
 }
 
 /// Writes the requests in one transaction, and says what became of them. They may be written again if it fails.
 async fn attempt(jobs: &mut [Job], turn: Next, clock: &Clock) -> Result<Vec<Fate>, Error> {
-    let (mut tx, found) = turn.begin(&wanted(jobs)).await?;
+    let (tx, found) = turn.begin(&wanted(jobs), clock.now()).await?;
     let now = clock.now();
-    let mut writing = Writing { tx: &mut tx, now, ts: now.into(), found, is_changed: false };
+    let mut writing =
+        Writing { tx, now, ts: now.into(), found, is_changed: false, has_receipts: false };
     let mut fates = Vec::with_capacity(jobs.len());
     for job in jobs {
-        let author = &job.author;
-        fates.push(match &mut job.work {
-            Work::Event(job, _) => vec![writing.append(author, job)],
-            Work::Usage(records, _) => {
-                records.iter().map(|record| writing.record(author, record)).collect()
-            }
-        });
+        fates.push(writing.write(job).unwrap_or_else(Fate::Refused));
     }
     if writing.is_changed {
-        tx.commit().await?;
+        writing.tx.commit().await?;
+    } else if writing.has_receipts {
+        writing.tx.commit_receipts().await?;
     }
     Ok(fates)
 }
@@ -140,6 +134,7 @@ async fn attempt(jobs: &mut [Job], turn: Next, clock: &Clock) -> Result<Vec<Fate
 fn wanted(jobs: &[Job]) -> Wanted<'_> {
     let mut wanted = Wanted::default();
     for job in jobs {
+        wanted.receipts.extend(job.key.as_ref().map(|key| key.hash.as_str()));
         match &job.work {
             Work::Event(EventJob { event, is_named }, _) => {
                 wanted.runs.extend(event.run_id());
@@ -152,28 +147,68 @@ fn wanted(jobs: &[Job]) -> Wanted<'_> {
             }
         }
     }
-    wanted.runs.sort_unstable();
-    wanted.runs.dedup();
+    // Each is read once, however often it is named: a document may be large.
+    let Wanted { events, usage, runs, receipts } = &mut wanted;
+    for names in [events, usage, runs, receipts] {
+        names.sort_unstable();
+        names.dedup();
+    }
     wanted
 }
 
 /// A transaction that is being filled.
-struct Writing<'a> {
-    tx: &'a mut Tx,
+struct Writing {
+    tx: Tx,
     now: DateTime<Utc>,
     ts: WireTime,
     /// What is there, what this transaction writes included.
     found: Found,
     is_changed: bool,
+    has_receipts: bool,
 }
 
-impl Writing<'_> {
-    /// Appends an event, unless its id is taken: then it returns what is stored under it.
-    fn append(&mut self, author: &Author, job: &mut EventJob) -> Option<Document> {
+impl Writing {
+    /// Writes what a request wants, unless its receipt is there.
+    fn write(&mut self, job: &mut Job) -> Result<Fate, Error> {
+        let receipt = job.key.as_ref().and_then(|key| self.found.receipts.get(&key.hash));
+        let before = job.key.as_ref().zip(receipt);
+        match &mut job.work {
+            Work::Event(event, _) => {
+                if let Some((key, receipt)) = before {
+                    return Ok(Fate::Appended(key.outcome(receipt)?));
+                }
+                let appended = self.append(&job.author, event);
+                self.keep(job.key.as_ref(), &appended);
+                Ok(Fate::Appended(appended))
+            }
+            Work::Usage(records, _) => {
+                if let Some((key, receipt)) = before {
+                    return Ok(Fate::Recorded(key.outcome(receipt)?));
+                }
+                self.check(records)?;
+                let stored: Vec<StoredUsage> =
+                    records.iter().map(|record| self.record(&job.author, record)).collect();
+                self.keep(job.key.as_ref(), &stored);
+                Ok(Fate::Recorded(stored))
+            }
+        }
+    }
+
+    fn keep(&mut self, key: Option<&Key>, outcome: &impl Serialize) {
+        let Some(key) = key else { return };
+        let receipt = key.receipt(outcome);
+        self.tx.keep_receipt(&receipt, self.now);
+        self.found.receipts.insert(key.hash.clone(), receipt);
+        self.has_receipts = true;
+    }
+
+    /// Appends an event, unless its id is taken: then that one is it.
+    fn append(&mut self, author: &Author, job: &mut EventJob) -> AppendedEvent {
+        let id = job.event.id().to_string();
         if job.is_named
-            && let Some(stored) = self.found.events.get(job.event.id().as_str())
+            && let Some(stored) = self.found.events.get(&id)
         {
-            return Some(stored.clone());
+            return AppendedEvent { id, event: stored.clone(), created: false };
         }
         // The time is that of the transaction: who reads on from the last event that they saw misses none.
         job.event.stamp(&self.ts);
@@ -182,11 +217,12 @@ impl Writing<'_> {
         self.tx.events().append_with_commit(event);
         let entry = entry(Operation::EventAppended, SubjectKind::Event, event);
         self.tx.record(author, self.now, entry);
+        let document = Document::from(event);
         if job.is_named {
-            self.found.events.insert(event.id().to_string(), event.clone().into());
+            self.found.events.insert(id.clone(), document.clone());
         }
         self.is_changed = true;
-        None
+        AppendedEvent { id, event: document, created: true }
     }
 
     /// Events of clients that know only their session: the run is the session's, the project is the run's.
@@ -204,16 +240,30 @@ impl Writing<'_> {
         }
     }
 
-    /// Stores a usage record, unless its id is taken: then it returns what is stored under it.
-    fn record(&mut self, author: &Author, record: &PrintedUsage) -> Option<Document> {
+    /// Refuses records that cannot all be answered, before any of them is stored.
+    fn check(&self, records: &[PrintedUsage]) -> Result<(), InvalidInput> {
+        let mut first: HashMap<&str, &Document> = HashMap::new();
+        let mut answered = Answered::new("records");
+        for record in records {
+            let id = record.id.as_str();
+            let own = &record.row.document;
+            let stored = self.found.usage.get(id);
+            answered.add(stored.unwrap_or_else(|| *first.entry(id).or_insert(own)))?;
+        }
+        Ok(())
+    }
+
+    /// Stores a usage record, unless its id is taken: then that one is it.
+    fn record(&mut self, author: &Author, record: &PrintedUsage) -> StoredUsage {
         if let Some(stored) = self.found.usage.get(record.id.as_str()) {
-            return Some(stored.clone());
+            return StoredUsage { created: false, document: stored.clone() };
         }
         self.tx.usage().append_with_commit(&record.row);
         self.tx.record(author, self.now, record.entry.clone());
         self.tx.touch(Collection::Usage, self.now);
-        self.found.usage.insert(record.id.to_string(), record.row.document.clone());
+        let document = record.row.document.clone();
+        self.found.usage.insert(record.id.to_string(), document.clone());
         self.is_changed = true;
-        None
+        StoredUsage { created: true, document }
     }
 }

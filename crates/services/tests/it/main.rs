@@ -8,6 +8,7 @@ mod intake;
 mod ledger;
 mod projects;
 mod proposals;
+mod receipts;
 mod runs;
 mod stream;
 mod usage;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pilotdeck_domain::ids::ProjectId;
 use pilotdeck_services::events::EventFilter;
-use pilotdeck_services::projects::{BatchOp, ProjectFilter};
+use pilotdeck_services::projects::{BatchOp, ProjectFilter, Refusal};
 use pilotdeck_services::runs::RunFilter;
 use pilotdeck_services::usage::UsageFilter;
 use pilotdeck_services::{Error, Kind, Services};
@@ -135,7 +135,13 @@ async fn operations_of_a_batch_see_earlier_ones_and_fail_for_themselves() {
     let results = &outcome.results;
     assert!(matches!(
         results[..],
-        [Ok(_), Err(Error::Stale(_)), Err(Error::NotFound { .. }), Err(Error::Invalid(_)), Ok(_)]
+        [
+            Ok(_),
+            Err(Refusal::Stale(_)),
+            Err(Refusal::NotFound { .. }),
+            Err(Refusal::Invalid(_)),
+            Ok(_)
+        ]
     ));
     let project = world.project().await;
     assert_eq!((&project["notes"], &project["progress"]), (&json!("a"), &json!(7)));

@@ -1,6 +1,9 @@
 //! Token usage.
 
+use pilotdeck_domain::actions::ActionsBody;
+use pilotdeck_services::Error;
 use pilotdeck_services::insights::TokenSum;
+use pilotdeck_services::projects::BatchOp;
 use pilotdeck_services::usage::UsageFilter;
 use serde_json::{Value, json};
 
@@ -210,4 +213,38 @@ async fn sums_stay_exact_beyond_64_bits_and_group_what_is_unnamed() {
     assert_eq!(stats.totals.unwrap().records, 1);
     let none = UsageFilter { source: Some("nobody".into()), ..UsageFilter::default() };
     assert!(world.services.insights.tokens(&agent(), &none).await.unwrap().totals.is_none());
+}
+
+#[tokio::test]
+async fn a_small_request_about_large_things_is_refused_and_does_nothing() {
+    let world = World::new().await;
+    let large = "x".repeat(9 << 20);
+    assert_eq!(record(&world, json!([{ "id": "u", "note": large }])).await, [Some(true)]);
+    let project = fields(json!({ "id": "p", "name": "Large", "note": large }));
+    world.services.projects.create(&agent(), project).await.unwrap();
+    let before = world.lines().await.len();
+
+    let again = |times| std::iter::repeat_n(json!({ "id": "u" }), times);
+    assert_eq!(record(&world, again(14).collect()).await, [Some(false); 14]);
+    let items = again(15).chain([json!({ "id": "new" })]).map(fields).collect();
+    let refused = world.services.usage.record(&agent(), items).await;
+    assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+    let ops = (0..15).map(|progress| {
+        let patch = fields(json!({ "progress": progress }));
+        Ok(BatchOp { id: "p".to_owned(), patch, expected_version: None })
+    });
+    let refused = world.services.projects.batch(&agent(), ops.collect()).await;
+    assert!(matches!(refused, Err(Error::Invalid(_))));
+    let action = json!({ "type": "bump_progress", "params": { "delta": 1 } });
+    let body = json!({ "projectId": "p", "actions": vec![action; 15] });
+    let ActionsBody::Actions { context, items, .. } = ActionsBody::parse(fields(body)).unwrap()
+    else {
+        panic!("a proposal");
+    };
+    let refused = world.services.actions.act(&agent(), &context, items).await;
+    assert!(matches!(refused, Err(Error::Invalid(_))));
+
+    assert_eq!(world.lines().await.len(), before);
+    assert_eq!(world.count("token_usage_records").await, 1);
+    assert_eq!(world.project().await["progress"], 0);
 }

@@ -35,7 +35,7 @@ const EXCUSED: [(&str, &str, &str); 10] = [
     ("sums", "COUNT_RUNS", "computes all anew"),
 ];
 
-const ALL: [(&str, &[(&str, &str)]); 14] = [
+const ALL: [(&str, &[(&str, &str)]); 15] = [
     ("capabilities", crate::capabilities::STATEMENTS),
     ("checkpoints", crate::checkpoints::STATEMENTS),
     ("events", crate::events::STATEMENTS),
@@ -46,6 +46,7 @@ const ALL: [(&str, &[(&str, &str)]); 14] = [
     ("meta", crate::meta::STATEMENTS),
     ("profiles", crate::profiles::STATEMENTS),
     ("projects", crate::projects::STATEMENTS),
+    ("receipts", crate::receipts::STATEMENTS),
     ("runs", crate::runs::STATEMENTS),
     ("streams", crate::streams::STATEMENTS),
     ("sums", crate::sums::STATEMENTS),

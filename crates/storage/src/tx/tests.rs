@@ -5,11 +5,15 @@ use std::time::Duration;
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::{Actor, Permission};
 use pilotdeck_domain::ledger::{Change, SubjectKind};
+use pilotdeck_domain::projects::Project;
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{Collection, Database, Durability, LedgerFilter, OpenOptions, join, machine_time_zone};
+use crate::{
+    Collection, Database, Durability, LedgerFilter, OpenOptions, Receipt, Wanted, join,
+    machine_time_zone,
+};
 
 async fn database() -> (TempDir, Database) {
     let folder = tempfile::tempdir().unwrap();
@@ -271,4 +275,36 @@ async fn followers_are_told_what_was_committed_and_nothing_else() {
     let told = [commits.next().await.unwrap(), commits.next().await.unwrap()];
     assert_eq!(told.concat(), chain(&database).await[2..]);
     assert_eq!(told[1].len(), 2);
+}
+
+#[tokio::test]
+async fn receipts_alone_make_nothing_else_durable() {
+    let (_folder, database) = database().await;
+    let receipt = |name: &str| Receipt {
+        key_hash: name.to_owned(),
+        fingerprint: "f".to_owned(),
+        outcome: r#"{"a":"\u0000\"é"}"#.to_owned(),
+    };
+
+    let mut tx = database.write().await.unwrap();
+    let body = json!({ "id": "p", "name": "Unrecorded" }).as_object().unwrap().clone();
+    assert!(tx.projects().insert(&Project::create(body, now()).unwrap()).await.unwrap());
+    tx.keep_receipt(&receipt("kept"), now());
+    tx.commit_receipts().await.unwrap();
+    let mut tx = database.write().await.unwrap();
+    tx.touch(Collection::Runs, now());
+    tx.keep_receipt(&receipt("refused"), now());
+    assert!(matches!(tx.commit_receipts().await, Err(StoreError::Unrecorded)));
+    let mut tx = database.write().await.unwrap();
+    tx.keep_receipt(&receipt("dropped"), now());
+    drop(tx);
+
+    let wanted = Wanted { receipts: vec!["kept", "refused", "dropped"], ..Wanted::default() };
+    let (mut tx, found) = database.next().await.begin(&wanted, now()).await.unwrap();
+    assert!(tx.projects().find("p").await.unwrap().is_none());
+    assert_eq!(found.receipts.into_values().collect::<Vec<_>>(), [receipt("kept")]);
+    drop(tx);
+    let later = now() + chrono::TimeDelta::hours(49);
+    let (_, found) = database.next().await.begin(&wanted, later).await.unwrap();
+    assert!(found.receipts.is_empty());
 }

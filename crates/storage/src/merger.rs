@@ -1,0 +1,128 @@
+//! Merging the write-ahead log into the file beside the writer, which then need not wait for the disk.
+//!
+//! SQLite lets whoever commits merge the log, and wait for three syncs in between. Here a connection of its own merges while
+//! the writer goes on. What the writer appended meanwhile becomes less with each pass; the last pass takes the writer's
+//! turn, so that everything is merged and the next commit begins the log anew.
+
+use std::sync::Arc;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::StoreError;
+use crate::writer::Writer;
+
+/// Pages in the log before they are merged (128 MiB): appending changes the same few pages again and again, and each is
+/// merged once. Fewer in tests.
+const ENOUGH: i64 = if cfg!(test) { 300 } else { 32_000 };
+/// So few pages are merged in the writer's turn.
+const FEW: i64 = ENOUGH / 80;
+/// Passes beside the writer; one that writes as fast as this merges would never let it end.
+const PASSES: usize = 8;
+/// Commits after which the log is looked at.
+const COMMITS: u32 = 32;
+/// What both say: whether something was in the way, the pages of the log, and how many of them are merged.
+const LOOK: &str = "PRAGMA wal_checkpoint(NOOP)";
+const MERGE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+
+/// Tells the merger of commits.
+pub(crate) struct Bell {
+    commits: u32,
+    ring: mpsc::Sender<()>,
+}
+
+impl Bell {
+    pub(crate) fn committed(&mut self) {
+        self.commits += 1;
+        if self.commits == COMMITS {
+            self.commits = 0;
+            // It fails when the merger is about to look anyway, or when the database is being closed.
+            let _ = self.ring.try_send(());
+        }
+    }
+}
+
+/// What a merger listens to.
+pub(crate) struct Ear(mpsc::Receiver<()>);
+
+/// A bell, and the ear that hears it.
+pub(crate) fn bell() -> (Bell, Ear) {
+    let (ring, heard) = mpsc::channel(1);
+    (Bell { commits: 0, ring }, Ear(heard))
+}
+
+/// A running merger. It ends when this is dropped.
+pub(crate) struct Merger {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Merger {
+    /// Merges from now on. It connects when there is something to merge for the first time.
+    pub(crate) fn start(
+        options: SqliteConnectOptions,
+        writer: Arc<Mutex<Writer>>,
+        mut ear: Ear,
+    ) -> Self {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let mut conn = None;
+            tokio::select! {
+                _ = stopped => {}
+                () = async {
+                    while ear.0.recv().await.is_some() {
+                        if let Err(error) = merge(&mut conn, &options, &writer).await {
+                            // The writer merges when the log becomes much larger.
+                            tracing::warn!(%error, "the write-ahead log could not be merged into the database");
+                        }
+                    }
+                } => {}
+            }
+            if let Some(conn) = conn {
+                let _ = SqliteConnection::close(conn).await;
+            }
+        });
+        Self { stop, task }
+    }
+
+    /// Ends, and waits until its connection is closed.
+    pub(crate) async fn stop(self) {
+        let _ = self.stop.send(());
+        let _ = self.task.await;
+    }
+}
+
+async fn merge(
+    conn: &mut Option<SqliteConnection>,
+    options: &SqliteConnectOptions,
+    writer: &Mutex<Writer>,
+) -> Result<(), StoreError> {
+    let conn = match conn {
+        Some(conn) => conn,
+        None => {
+            conn.insert(options.clone().thread_name(|_| "db-merger".to_owned()).connect().await?)
+        }
+    };
+    if unmerged(conn, LOOK).await? < ENOUGH {
+        return Ok(());
+    }
+    for _ in 0..PASSES {
+        if unmerged(conn, MERGE).await? < FEW {
+            break;
+        }
+    }
+    let _turn = writer.lock().await;
+    unmerged(conn, MERGE).await?;
+    Ok(())
+}
+
+/// The pages of the log that are not merged, after `pragma`.
+async fn unmerged(conn: &mut SqliteConnection, pragma: &'static str) -> Result<i64, StoreError> {
+    let (_, in_log, merged): (i64, i64, i64) = sqlx::query_as(pragma).fetch_one(&mut *conn).await?;
+    Ok(in_log - merged)
+}
+
+#[cfg(test)]
+mod tests;
