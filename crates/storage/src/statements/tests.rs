@@ -6,13 +6,14 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::{OpenOptions, machine_time_zone, open};
 
 /// Tables that never have more rows than a page can show.
-const SMALL: [&str; 8] = [
+const SMALL: [&str; 9] = [
     "projects",
     "users",
     "agent_profiles",
     "agent_capabilities",
     "meta",
     "json_each",
+    "jsonb_each",
     "usage_groups",
     "run_counts",
 ];
