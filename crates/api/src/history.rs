@@ -204,7 +204,7 @@ async fn list_project_history(
     tag = "projects",
     params(
         ("id" = String, Path, description = "The project", example = "proj-a"),
-        ("seq" = i64, Path, description = "The place of the change in the ledger", example = 42),
+        ("seq" = i64, Path, minimum = 0, description = "The place of the change in the ledger", example = 42),
     ),
     request_body(content = Option<UndoBody>),
     responses(
