@@ -4,6 +4,8 @@
 //! the writer goes on. What the writer appended meanwhile becomes less with each pass; the last pass takes the writer's
 //! turn, so that everything is merged and the next commit begins the log anew.
 
+use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -11,12 +13,11 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::StoreError;
 use crate::writer::Writer;
 
 /// Pages in the log before they are merged (128 MiB): appending changes the same few pages again and again, and each is
 /// merged once. Fewer in tests.
-const ENOUGH: i64 = if cfg!(test) { 300 } else { 32_000 };
+const ENOUGH: i64 = if cfg!(test) { 400 } else { 32_000 };
 /// So few pages are merged in the writer's turn.
 const FEW: i64 = ENOUGH / 80;
 /// Passes beside the writer; one that writes as fast as this merges would never let it end.
@@ -68,20 +69,20 @@ impl Merger {
     ) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
-            let mut conn = None;
+            let mut merging = None;
             tokio::select! {
                 _ = stopped => {}
                 () = async {
                     while ear.0.recv().await.is_some() {
-                        if let Err(error) = merge(&mut conn, &options, &writer).await {
+                        if let Err(error) = merge(&mut merging, &options, &writer).await {
                             // The writer merges when the log becomes much larger.
                             tracing::warn!(%error, "the write-ahead log could not be merged into the database");
                         }
                     }
                 } => {}
             }
-            if let Some(conn) = conn {
-                let _ = SqliteConnection::close(conn).await;
+            if let Some(Merging { conn, .. }) = merging {
+                let _ = conn.close().await;
             }
         });
         Self { stop, task }
@@ -95,33 +96,62 @@ impl Merger {
 }
 
 async fn merge(
-    conn: &mut Option<SqliteConnection>,
+    merging: &mut Option<Merging>,
     options: &SqliteConnectOptions,
     writer: &Mutex<Writer>,
-) -> Result<(), StoreError> {
-    let conn = match conn {
-        Some(conn) => conn,
-        None => {
-            conn.insert(options.clone().thread_name(|_| "db-merger".to_owned()).connect().await?)
-        }
+) -> Result<(), sqlx::Error> {
+    let merging = match merging {
+        Some(merging) => merging,
+        None => merging.insert(Merging::start(options).await?),
     };
-    if unmerged(conn, LOOK).await? < ENOUGH {
-        return Ok(());
-    }
-    for _ in 0..PASSES {
-        if unmerged(conn, MERGE).await? < FEW {
-            break;
-        }
-    }
-    let _turn = writer.lock().await;
-    unmerged(conn, MERGE).await?;
-    Ok(())
+    merging.merge(writer).await
 }
 
-/// The pages of the log that are not merged, after `pragma`.
-async fn unmerged(conn: &mut SqliteConnection, pragma: &'static str) -> Result<i64, StoreError> {
-    let (_, in_log, merged): (i64, i64, i64) = sqlx::query_as(pragma).fetch_one(&mut *conn).await?;
-    Ok(in_log - merged)
+/// The connection that merges, and the file that it merges into.
+struct Merging {
+    conn: SqliteConnection,
+    /// Never closed: closing any descriptor of a file gives up the process's locks on it (POSIX), those of all SQLite's
+    /// connections.
+    file: &'static File,
+}
+
+impl Merging {
+    async fn start(options: &SqliteConnectOptions) -> Result<Self, sqlx::Error> {
+        let conn = options.clone().thread_name(|_| "db-merger".to_owned()).connect().await?;
+        let file = Box::leak(Box::new(File::open(options.get_filename())?));
+        Ok(Self { conn, file })
+    }
+
+    async fn merge(&mut self, writer: &Mutex<Writer>) -> Result<(), sqlx::Error> {
+        if self.unmerged(LOOK).await? < ENOUGH {
+            return Ok(());
+        }
+        for _ in 0..PASSES {
+            self.unmerged(MERGE).await?;
+            self.sync().await?;
+            if self.unmerged(LOOK).await? < FEW {
+                break;
+            }
+        }
+        let _turn = writer.lock().await;
+        self.unmerged(MERGE).await?;
+        Ok(())
+    }
+
+    /// The pages of the log that are not merged, after `pragma`.
+    async fn unmerged(&mut self, pragma: &'static str) -> Result<i64, sqlx::Error> {
+        let (_, in_log, merged): (i64, i64, i64) =
+            sqlx::query_as(pragma).fetch_one(&mut self.conn).await?;
+        Ok(in_log - merged)
+    }
+
+    /// Waits for the disk. SQLite does so only at the end of a pass that left nothing, which is the one in the writer's
+    /// turn; it has little to wait for then.
+    async fn sync(&self) -> Result<(), sqlx::Error> {
+        let file = self.file;
+        tokio::task::spawn_blocking(|| file.sync_data()).await.map_err(io::Error::other)??;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
