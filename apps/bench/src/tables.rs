@@ -25,7 +25,7 @@ struct Column {
     is_bytes: bool,
 }
 
-/// Opens a database with the settings that the server uses for its writer.
+/// Opens a database as durable as the server's, otherwise as SQLite comes.
 pub(crate) async fn open(file: &Path) -> Result<SqliteConnection> {
     let options = SqliteConnectOptions::new()
         .filename(file)

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{InvalidInput, coerce, draft::Draft, ids::UsageId, times::WireTime};
 
-/// A usage record in its normal form. It is never changed.
+/// A usage record in its normal form. Stored, it is never changed, unless it is the total that a run reported and
+/// reports anew.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UsageRecord {
     id: UsageId,

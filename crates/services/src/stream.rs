@@ -1,6 +1,6 @@
 //! Following the ledger: what is in the table first, then every line as it is committed, without gap and repetition.
 //!
-//! A [`Subscription`] is a place in the ledger and little more. The newest lines are shared by all ([`ring`]); who is
+//! A [`Subscription`] is a place in the ledger and little more. The newest lines are shared by all (`stream/ring.rs`); who is
 //! behind them reads the table. The places of lines are consecutive, so that a gap cannot go unnoticed, wherever a line
 //! was written: what another process commits is found in the table, with the next commit of this one or the next beat.
 

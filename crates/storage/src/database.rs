@@ -21,6 +21,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const LOG_PAGES: &str = "64000";
 /// What the writer keeps of the file in memory, at most (8 MiB): a commit goes to a dozen indexes.
 const WRITER_CACHE: &str = "-8000";
+/// Rows that may wait for whoever asked for them.
+const ROWS: usize = 1_000;
 /// Connections that read; each costs a thread and its page cache.
 const READERS: u32 = 4;
 const EXAMINE: &str = "PRAGMA integrity_check(1)";
@@ -193,6 +195,8 @@ pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("temp_store", "memory")
+        // What a list has at most: the thread of the connection need not wait for whoever takes the rows.
+        .row_buffer_size(ROWS)
         .statement_cache_capacity(128)
 }
 

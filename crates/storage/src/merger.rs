@@ -1,6 +1,6 @@
 //! Merging the write-ahead log into the file beside the writer, which then need not wait for the disk.
 //!
-//! SQLite lets whoever commits merge the log, and wait for three syncs in between. Here a connection of its own merges while
+//! SQLite lets whoever commits merge the log, and wait for the disk. Here a connection of its own merges while
 //! the writer goes on. What the writer appended meanwhile becomes less with each pass; the last pass takes the writer's
 //! turn, so that everything is merged and the next commit begins the log anew.
 
@@ -61,7 +61,7 @@ pub(crate) struct Merger {
 }
 
 impl Merger {
-    /// Merges from now on. It connects when there is something to merge for the first time.
+    /// Merges from now on. It connects when it looks for the first time.
     pub(crate) fn start(
         options: SqliteConnectOptions,
         writer: Arc<Mutex<Writer>>,

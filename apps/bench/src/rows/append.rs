@@ -89,8 +89,8 @@ impl Bulk {
         })
     }
 
-    /// Writes for some time, as many rows per statement as there are connections, which is the best that coalescing could
-    /// do; returns how many events a second were written, each with its ledger line.
+    /// Writes for some time, as many rows per statement as there are connections, which is the most that requests in lockstep
+    /// could share; returns how many events a second were written, each with its ledger line.
     async fn write(&mut self, lasts: Duration, batch: u64) -> Result<f64> {
         let (insert_events, insert_lines) = (self.events.insert_list(), self.ledger.insert_list());
         let mut took = Duration::ZERO;
