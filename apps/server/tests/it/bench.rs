@@ -79,7 +79,9 @@ async fn a_server_that_goes_away_is_counted_and_what_was_measured_is_printed() {
     let mut command = pilotdeck(folder.path());
     command.args(["bench", "--url", &server.base_url, "--seconds", "3", "--connections", "4"]);
     let running = tokio::task::spawn_blocking(move || finish(&mut command, ""));
-    while answer(server.get("/api/agent/events?agentId=pilotdeck-bench")).await.1["total"] == 0 {}
+    // More than the connections, so that some were answered.
+    let events = "/api/agent/events?agentId=pilotdeck-bench&limit=20";
+    while answer(server.get(events)).await.1["total"] != 20 {}
 
     server.kill();
     let done = running.await.unwrap();
@@ -96,7 +98,8 @@ async fn a_load_that_is_interrupted_prints_what_was_measured() {
     let mut command = pilotdeck(folder.path());
     command.args(["bench", "--url", &server.base_url, "--seconds", "3600", "--connections", "2"]);
     let running = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    while answer(server.get("/api/agent/events?agentId=pilotdeck-bench")).await.1["total"] == 0 {}
+    let events = "/api/agent/events?agentId=pilotdeck-bench&limit=20";
+    while answer(server.get(events)).await.1["total"] != 20 {}
 
     let id = running.id().to_string();
     let told = Command::new("sh").args(["-c", r#"kill -s INT "$0""#, &id]).status().unwrap();
