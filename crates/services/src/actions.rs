@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::Stale;
-use crate::projects::{BatchOp, apply, check_version, version};
+use crate::projects::{self, check_version, version};
 use crate::{Answered, Error, Kind, MAX_ITEMS, Store};
 
 pub mod proposals;
@@ -222,7 +222,7 @@ async fn act(
     let effect = action.effect(&before, context, now);
     let patch = effect.patch.clone().filter(|_| !item.record_only);
     let changed = patch.is_some();
-    let project = match take_effect(tx, author, now, &project_id, stored, patch).await {
+    let project = match take_effect(tx, author, now, &before, stored, patch).await {
         Ok(project) => project,
         Err(Error::Invalid(error)) => {
             return Ok(ActionOutcome::Invalid { id: Some(id), error, item: item.raw });
@@ -262,13 +262,14 @@ async fn take_effect(
     tx: &mut Tx,
     author: &Author,
     now: DateTime<Utc>,
-    project_id: &str,
+    before: &Map<String, Value>,
     stored: Document,
     patch: Option<Map<String, Value>>,
 ) -> Result<Document, Error> {
-    let Some(patch) = patch else { return Ok(stored) };
-    apply(tx, author, now, BatchOp { id: project_id.to_owned(), patch, expected_version: None })
-        .await
+    match patch {
+        Some(patch) => projects::change(tx, author, now, before, patch).await,
+        None => Ok(stored),
+    }
 }
 
 /// Appends the event that records an action. Its id was looked up in this transaction: it is free. The action `gave` its

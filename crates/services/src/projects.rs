@@ -285,8 +285,19 @@ pub(crate) async fn apply(
         tx.projects().find(&op.id).await?.ok_or_else(|| Error::not_found(Kind::Project, &op.id))?;
     let before = stored.fields()?;
     check_version(op.expected_version.as_deref(), &before, &stored)?;
-    let project = Project::merged(&before, op.patch, now)?;
-    save(tx, author, now, &before, &project).await
+    change(tx, author, now, &before, op.patch).await
+}
+
+/// Applies one patch to the project that was `before`, and records it; the caller touches the collection and commits.
+pub(crate) async fn change(
+    tx: &mut Tx,
+    author: &Author,
+    now: DateTime<Utc>,
+    before: &Map<String, Value>,
+    patch: Map<String, Value>,
+) -> Result<Document, Error> {
+    let project = Project::merged(before, patch, now)?;
+    save(tx, author, now, before, &project).await
 }
 
 /// Gives the fields of a change the values that they had before it, and records that; none if they have them already.

@@ -3,8 +3,8 @@
 use pilotdeck_domain::paging::Cursor;
 use pilotdeck_domain::runs::{Run, Session};
 use pilotdeck_domain::times::WireTime;
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::document::{Document, print};
 use crate::paging::{Page, before};
@@ -52,6 +52,14 @@ statements! {
                                 payload_json)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
             ON CONFLICT (id) DO NOTHING";
+    /// The change of a run that stays where it is in every list. SQLite writes the indexes of all columns that a statement sets,
+    /// and most changes of runs set none of theirs.
+    SAVE_IN_PLACE = "
+        UPDATE agent_runs
+           SET updated_at = $7, started_at = $8, finished_at = $9, payload_json = $10
+         WHERE id = $1 AND updated_at IS $2
+           AND project_id IS $3 AND agent_id IS $4 AND status IS $5 AND created_at IS $6";
+    /// After [`SAVE_IN_PLACE`] changed the run, it finds none: the version is another one.
     SAVE = "
         UPDATE agent_runs
            SET project_id = $3, agent_id = $4, status = $5, created_at = $6, updated_at = $7, started_at = $8,
@@ -214,7 +222,7 @@ impl Runs<'_> {
     ///
     /// [`StoreError::Stale`] if someone saved since, or the row is gone.
     pub async fn save(&mut self, run: &Run, seen: Option<&WireTime>) -> Result<(), StoreError> {
-        let done = sqlx::query(SAVE)
+        let done = sqlx::query(AssertSqlSafe(format!("{SAVE_IN_PLACE}; {SAVE}")))
             .bind(run.id().as_str())
             .bind(seen.map(WireTime::as_str))
             .bind(run.project_id())

@@ -161,10 +161,11 @@ impl Actions {
             .find(&project_id)
             .await?
             .ok_or_else(|| Error::not_found(Kind::Project, &project_id))?;
-        let effect = action.effect(&stored.fields()?, &proposer(&proposal), now);
+        let before = stored.fields()?;
+        let effect = action.effect(&before, &proposer(&proposal), now);
         let changes = effect.patch.is_some();
         let project =
-            take_effect(&mut tx, &author, now, &project_id, stored, effect.patch.clone()).await?;
+            take_effect(&mut tx, &author, now, &before, stored, effect.patch.clone()).await?;
         let fields = project.fields()?;
         let version = version(&fields);
         let event =
