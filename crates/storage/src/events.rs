@@ -46,7 +46,7 @@ statements! {
             ON CONFLICT (id) DO NOTHING";
     /// Part of a commit.
     pub(crate) APPEND_MANY = "
-        INSERT OR FAIL INTO agent_events (id, ts, type, level, project_id, run_id, agent_id, title, message, payload_json)
+        INSERT INTO agent_events (id, ts, type, level, project_id, run_id, agent_id, title, message, payload_json)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                value ->> 8, value ->> 9
           FROM jsonb_each($2)";

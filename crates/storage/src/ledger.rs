@@ -11,7 +11,7 @@ statements! {
     HEAD = "SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1";
     /// Part of every commit.
     pub(crate) APPEND = "
-        INSERT OR FAIL INTO ledger (seq, ts, actor_kind, actor_id, operation, subject_kind, subject_id, project_id, run_id,
+        INSERT INTO ledger (seq, ts, actor_kind, actor_id, operation, subject_kind, subject_id, project_id, run_id,
                             request_id, change, prev_hash, hash)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
                value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
