@@ -17,8 +17,8 @@ use crate::{Freshness, StoreError, Tx};
 
 /// How long a statement waits for another process to let go of the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pages in the write-ahead log before the writer itself merges them into the file (256 MiB): the merger fell behind.
-const LOG_PAGES: &str = "64000";
+/// Pages in the write-ahead log before the writer itself merges them into the file (512 MiB): the merger fell behind.
+const LOG_PAGES: &str = "128000";
 /// What the writer keeps of the file in memory, at most (8 MiB): a commit goes to a dozen indexes.
 const WRITER_CACHE: &str = "-8000";
 /// Rows that may wait for whoever asked for them.

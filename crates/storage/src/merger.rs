@@ -20,8 +20,8 @@ use crate::writer::Writer;
 const ENOUGH: i64 = if cfg!(test) { 400 } else { 32_000 };
 /// So few pages are merged in the writer's turn.
 const FEW: i64 = ENOUGH / 80;
-/// Passes beside the writer; one that writes as fast as this merges would never let it end.
-const PASSES: usize = 8;
+/// Passes beside the writer: one that keeps the disk busy would never let it end.
+const PASSES: usize = 5;
 /// Commits after which the log is looked at.
 const COMMITS: u32 = 32;
 /// What both say: whether something was in the way, the pages of the log, and how many of them are merged.
