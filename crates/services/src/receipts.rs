@@ -80,9 +80,7 @@ impl Store {
         author: &Author,
         outcome: T,
     ) -> Result<T, Error> {
-        if let Some(key) = Key::of(actor, author) {
-            tx.keep_receipt(&key.receipt(&outcome), self.clock.now());
-        }
+        self.keep(&mut tx, actor, author, &outcome);
         tx.commit().await?;
         Ok(outcome)
     }
@@ -95,10 +93,18 @@ impl Store {
         author: &Author,
         outcome: T,
     ) -> Result<T, Error> {
-        if let Some(key) = Key::of(actor, author) {
-            tx.keep_receipt(&key.receipt(&outcome), self.clock.now());
+        if self.keep(&mut tx, actor, author, &outcome) {
             tx.commit_receipts().await?;
         }
         Ok(outcome)
+    }
+
+    /// Whether the request has a key, so that there is a receipt to keep.
+    fn keep(&self, tx: &mut Tx, actor: &Actor, author: &Author, outcome: &impl Serialize) -> bool {
+        let key = Key::of(actor, author);
+        if let Some(key) = &key {
+            tx.keep_receipt(&key.receipt(outcome), self.clock.now());
+        }
+        key.is_some()
     }
 }

@@ -31,6 +31,8 @@ mod runs;
 mod statements;
 mod streams;
 mod sums;
+#[cfg(test)]
+mod testing;
 mod tx;
 mod usage;
 mod writer;

@@ -1,10 +1,10 @@
 //! Pages of events, read while others write.
 
-use pilotdeck_domain::clock::Clock;
 use proptest::prelude::*;
 
 use super::EventFilter;
-use crate::{Database, Document, Durability, OpenOptions, machine_time_zone, open};
+use crate::testing::database;
+use crate::{Database, Document};
 
 /// Project, run, agent, type and second of an event, and whether nobody can read it.
 type Row = ([Option<u8>; 3], u8, u8, bool);
@@ -74,13 +74,7 @@ async fn walked(
 
 async fn pages_agree(rows: Vec<Row>, later: Vec<Row>, limit: i64) {
     let folder = tempfile::tempdir().unwrap();
-    let options = OpenOptions {
-        path: &folder.path().join("pm.db"),
-        durability: Durability::Process,
-        clock: &Clock::default(),
-        local_time: &machine_time_zone,
-    };
-    let database = open(options).await.unwrap().0;
+    let database = database(&folder).await;
     for (place, row) in rows.iter().enumerate() {
         append(&database, place, row).await;
     }

@@ -2,29 +2,13 @@
 
 use std::fs;
 
-use chrono::{DateTime, Utc};
-use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::{Actor, Permission};
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::*;
-use crate::{Database, Durability, LedgerFilter, OpenOptions, machine_time_zone};
-
-async fn database(folder: &TempDir) -> Database {
-    let options = OpenOptions {
-        path: &folder.path().join("pm.db"),
-        durability: Durability::Process,
-        clock: &Clock::default(),
-        local_time: &machine_time_zone,
-    };
-    crate::open(options).await.unwrap().0
-}
-
-fn now() -> DateTime<Utc> {
-    pilotdeck_domain::times::parse("2026-11-21T12:00:00Z").unwrap()
-}
+use crate::testing::{database, now};
+use crate::{Database, LedgerFilter};
 
 async fn write(database: &Database, subject: &str) {
     let author = Actor::system().require(Permission::Administer).unwrap();
@@ -89,6 +73,6 @@ async fn closing_does_not_wait_for_a_merge_that_waits_for_the_turn() {
     closing.await.unwrap();
 
     assert!(!fs::exists(folder.path().join("pm.db-wal")).unwrap(), "all is merged at the end");
-    let again = self::database(&folder).await;
+    let again = crate::testing::database(&folder).await;
     assert_eq!(lines(&again).await, before + 500);
 }

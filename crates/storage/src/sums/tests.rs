@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::paging::Cursor;
 use pilotdeck_domain::times::{self, WireTime};
 use pilotdeck_domain::usage::UsageRecord;
@@ -12,10 +11,8 @@ use serde_json::{Map, Value, json};
 use sqlx::AssertSqlSafe;
 
 use super::compute;
-use crate::{
-    Database, Dimension, Document, Durability, OpenOptions, RunFilter, Tx, UsageFilter, UsageRow,
-    machine_time_zone, open,
-};
+use crate::testing::database;
+use crate::{Dimension, Document, RunFilter, Tx, UsageFilter, UsageRow};
 
 /// Something that happens to the rows.
 #[derive(Clone, Debug)]
@@ -85,16 +82,6 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn noon() -> DateTime<Utc> {
     times::parse("2026-02-11T12:00:00Z").unwrap()
-}
-
-async fn database(folder: &tempfile::TempDir) -> Database {
-    let options = OpenOptions {
-        path: &folder.path().join("pm.db"),
-        durability: Durability::Process,
-        clock: &Clock::fixed(noon()),
-        local_time: &machine_time_zone,
-    };
-    open(options).await.unwrap().0
 }
 
 async fn run(tx: &mut Tx, sql: String) {

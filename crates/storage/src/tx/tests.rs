@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::{Actor, Permission};
 use pilotdeck_domain::ledger::{Change, SubjectKind};
 use pilotdeck_domain::projects::Project;
@@ -10,25 +9,13 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{
-    Collection, Database, Durability, LedgerFilter, OpenOptions, Receipt, Wanted, join,
-    machine_time_zone,
-};
+use crate::testing::{self, now};
+use crate::{Collection, Database, Durability, LedgerFilter, Receipt, Wanted, join};
 
 async fn database() -> (TempDir, Database) {
     let folder = tempfile::tempdir().unwrap();
-    let options = OpenOptions {
-        path: &folder.path().join("pm.db"),
-        durability: Durability::Process,
-        clock: &Clock::default(),
-        local_time: &machine_time_zone,
-    };
-    let (database, _) = crate::open(options).await.unwrap();
+    let database = testing::database(&folder).await;
     (folder, database)
-}
-
-fn now() -> DateTime<Utc> {
-    pilotdeck_domain::times::parse("2026-11-21T12:00:00Z").unwrap()
 }
 
 fn author() -> Author {
