@@ -126,6 +126,13 @@ impl Merging {
         if self.unmerged(LOOK).await? < ENOUGH {
             return Ok(());
         }
+        self.beside_the_writer().await?;
+        let _turn = writer.lock().await;
+        self.all().await
+    }
+
+    /// Merges until little is left, while others write.
+    async fn beside_the_writer(&mut self) -> Result<(), sqlx::Error> {
         for _ in 0..PASSES {
             self.unmerged(MERGE).await?;
             self.sync().await?;
@@ -133,9 +140,12 @@ impl Merging {
                 break;
             }
         }
-        let _turn = writer.lock().await;
-        self.unmerged(MERGE).await?;
         Ok(())
+    }
+
+    /// Merges what is left, while nobody writes: the next commit begins the log anew.
+    async fn all(&mut self) -> Result<(), sqlx::Error> {
+        self.unmerged(MERGE).await.map(drop)
     }
 
     /// The pages of the log that are not merged, after `pragma`.

@@ -2,12 +2,13 @@
 
 use chrono::TimeDelta;
 use pilotdeck_domain::identity::{Actor, Intent};
+use pilotdeck_domain::ids::UserId;
 use pilotdeck_services::{Error, Services};
 use pilotdeck_storage::StoreError;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
-use crate::world::{World, agent, fields, race, value};
+use crate::world::{World, agent, fields, person, race, value};
 
 /// An agent whose request has this key, and asks for what `body` says.
 fn with_key(key: &str, body: &Value) -> Actor {
@@ -73,6 +74,29 @@ async fn of_many_at_once_each_key_is_done_once() {
     assert_eq!(world.count("agent_events").await, 4);
     assert_eq!(world.count("receipts").await, 4);
     world.assert_holds().await;
+}
+
+#[tokio::test]
+async fn the_keys_of_two_people_are_two() {
+    let world = World::new().await;
+    let body = json!({ "name": "Atlas" });
+    let make = async |author: Actor| {
+        let created = world.services.projects.create(&author, fields(body.clone())).await;
+        value(&created.unwrap())["id"].as_str().unwrap().to_owned()
+    };
+    let intent = with_key("k", &body).intent().unwrap().clone();
+    let [ada, grace] = ["user-ada", "user-grace"].map(|id| {
+        let mut actor = person(&UserId::parse("id", id).unwrap());
+        actor.intend(intent.clone());
+        actor
+    });
+
+    let of_ada = make(ada.clone()).await;
+    let of_grace = make(grace).await;
+
+    assert_ne!(of_ada, of_grace);
+    assert_eq!(make(ada).await, of_ada);
+    assert_eq!(world.count("projects").await, 2);
 }
 
 #[tokio::test]

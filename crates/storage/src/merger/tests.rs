@@ -76,3 +76,27 @@ async fn closing_does_not_wait_for_a_merge_that_waits_for_the_turn() {
     let again = crate::testing::database(&folder).await;
     assert_eq!(lines(&again).await, before + 500);
 }
+
+#[tokio::test]
+async fn what_a_reader_kept_from_the_passes_is_merged_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = database(&folder).await;
+    write(&database, "before").await;
+    let mut reading = database.snapshot().await.unwrap();
+    reading.ledger().head().await.unwrap();
+    for turn in 0..200 {
+        write(&database, &format!("line-{turn}")).await;
+    }
+    let options = crate::database::options(database.path());
+    let mut merging = Merging::start(&options).await.unwrap();
+
+    merging.beside_the_writer().await.unwrap();
+    let left = merging.unmerged(LOOK).await.unwrap();
+    reading.commit().await.unwrap();
+    let turn = database.turn().await;
+    merging.all().await.unwrap();
+
+    assert!(left > ENOUGH, "{left}");
+    assert_eq!(merging.unmerged(LOOK).await.unwrap(), 0);
+    drop(turn);
+}
