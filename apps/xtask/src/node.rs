@@ -12,6 +12,8 @@ use crate::tools;
 
 /// What lies below the web console's folder and does not go into its build.
 const NOT_BUILT: [&str; 5] = ["dist", "e2e", "node_modules", "playwright-report", "test-results"];
+/// How files are called that do not either, wherever they lie.
+const ENDINGS: [&str; 2] = [".d.ts", ".tsbuildinfo"];
 
 /// Where the web console lies.
 pub(crate) fn frontend(workspace: &Workspace) -> PathBuf {
@@ -70,8 +72,9 @@ fn has_newer(folder: &Path, time: SystemTime, except: &[&str]) -> Result<bool> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        // Types are gone from what is built; and some of them are written by the build.
-        if except.contains(&&*name) || name.ends_with(".d.ts") {
+        // Types are gone from what is built, and some are written by the build; what is hidden belongs to tools.
+        let is_by_the_way = name.starts_with('.') || ENDINGS.iter().any(|end| name.ends_with(end));
+        if is_by_the_way || except.contains(&&*name) {
             continue;
         }
         let path = entry.path();
@@ -168,6 +171,8 @@ mod tests {
             "frontend/e2e/shell.spec.ts",
             "frontend/test-results/shell/trace.zip",
             "frontend/components.d.ts",
+            "frontend/tsconfig.app.tsbuildinfo",
+            "frontend/.nuxt-ui/ui.css",
         ] {
             checkout.write(path, 10);
         }
