@@ -281,8 +281,17 @@ async fn check(
     let keys = Arc::new(keys);
     let (mut previous, mut checkpoints) = (0, 0);
     loop {
-        let mut page: Vec<(SignedCheckpoint, Option<String>)> =
-            store.db.read().await?.checkpoints().with_lines(previous, PAGE_CHECKPOINTS).await?;
+        let page =
+            store.db.read().await?.checkpoints().with_lines(previous, PAGE_CHECKPOINTS).await;
+        let mut page: Vec<(SignedCheckpoint, Option<String>)> = match page {
+            Ok(page) => page,
+            Err(error) if is_damage(&error) => {
+                let reason = format!("a checkpoint after it cannot be read: {error}");
+                chain.fault(previous, reason);
+                return Ok((chain, checkpoints));
+            }
+            Err(error) => return Err(error),
+        };
         page.retain(|(checkpoint, _)| checkpoint.checkpoint.seq <= signed);
         let Some((last, _)) = page.last() else { return Ok((chain, checkpoints)) };
         let (before, keys) = (previous, Arc::clone(&keys));
