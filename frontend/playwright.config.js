@@ -1,1 +1,0 @@
-export default {testDir:'e2e',workers:1,use:{launchOptions:{executablePath:process.env.CHROMIUM}}}
