@@ -1,0 +1,6 @@
+import type { RouteRecordRaw } from 'vue-router'
+
+export const identityRoutes: RouteRecordRaw[] = [
+  { path: '/settings', name: 'settings', component: () => import('./SettingsPage.vue'), meta: { title: 'identity.settings' } },
+  { path: '/connect', name: 'connect', component: () => import('./ConnectPage.vue'), meta: { title: 'identity.connect' } },
+]
