@@ -42,20 +42,33 @@ export function together(known: Entry[], incoming: Entry[]): Entry[] {
   return zip([kept, [...fresh.values()].sort(newestFirst)])
 }
 
-function zip(lists: Entry[][]): Entry[] {
+/** Sorted lists in one; nearly always one of them is long and the others short or wholly newer. */
+function zip(given: Entry[][]): Entry[] {
+  const lists = given.filter(({ length }) => length > 0)
+  const [first, second] = lists
+  if (!first || !second) return first ?? []
+  if (lists.length === 2 && precedes(first, second)) return [...first, ...second]
+  if (lists.length === 2 && precedes(second, first)) return [...second, ...first]
   const places = lists.map(() => 0)
   const result: Entry[] = []
   for (;;) {
     let best = -1
     let next: Entry | undefined
-    lists.forEach((list, index) => {
-      const entry = list[places[index] ?? 0]
-      if (entry && (!next || newestFirst(entry, next) < 0)) [best, next] = [index, entry]
-    })
+    for (let index = 0; index < lists.length; index++) {
+      const entry = lists[index]?.[places[index] ?? 0]
+      if (!entry || (next && newestFirst(entry, next) >= 0)) continue
+      best = index
+      next = entry
+    }
     if (!next) return result
     result.push(next)
     places[best] = (places[best] ?? 0) + 1
   }
+}
+
+function precedes(one: Entry[], other: Entry[]): boolean {
+  const [last, first] = [one[one.length - 1], other[0]]
+  return last !== undefined && first !== undefined && newestFirst(last, first) < 0
 }
 
 const oldest = ({ entries }: Stretch) => entries[entries.length - 1]?.ts
@@ -72,7 +85,9 @@ export function merged(stretches: Stretch[]): Entry[] {
   const all = zip(stretches.map(({ entries }) => entries))
   if (!short) return all
   const end = oldest(short)
-  return end === undefined ? [] : all.filter(({ ts }) => ts >= end)
+  if (end === undefined) return []
+  const beyond = all.findIndex(({ ts }) => ts < end)
+  return beyond < 0 ? all : all.slice(0, beyond)
 }
 
 /** Without the changes that an action on the same timeline tells of already. */
