@@ -79,9 +79,10 @@ test('notes save themselves, survive a reload, and meet those of others', async 
   const field = page.getByRole('textbox', { name: 'Write' })
 
   await field.fill('# Two')
+  const stored = async () => (await agent.get<{ data: { notes: string } }>('/projects/apollo')).data.notes
+  await expect.poll(stored).toBe('# Two')
   await expect(page.getByRole('status').filter({ hasText: 'Saved' })).toBeVisible()
   await expect(page.getByRole('region', { name: 'Preview' }).getByRole('heading', { name: 'Two' })).toBeVisible()
-  expect((await agent.get<{ data: { notes: string } }>('/projects/apollo')).data.notes).toBe('# Two')
 
   await field.pressSequentially(' and')
   await agent.patch('/projects/apollo', { notes: 'theirs' })
@@ -89,13 +90,13 @@ test('notes save themselves, survive a reload, and meet those of others', async 
   await expect(dialog).toContainText('theirs')
   await dialog.getByRole('button', { name: 'Save my choice' }).click()
   await expect(dialog).toBeHidden()
-  expect((await agent.get<{ data: { notes: string } }>('/projects/apollo')).data.notes).toBe('# Two and')
+  expect(await stored()).toBe('# Two and')
 
   page.on('dialog', (ask) => void ask.accept())
   await field.pressSequentially(' more')
   await page.reload()
   await expect(field).toHaveValue('# Two and more')
-  await expect(page.getByRole('status').filter({ hasText: 'Saved' })).toBeVisible()
+  await expect.poll(stored).toBe('# Two and more')
 })
 
 test('the timeline shows what happens while it happens, under its run', async ({ page, agent }) => {
