@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
 import { equal, fieldChanges, formOf, tagChanges, text, total } from './changes'
-import { diffLines, shortened } from './lines'
+import { combined, diffLines, shortened } from './lines'
 
 describe('fields that changed', () => {
   test('leave out what belongs to the row and what is the same', () => {
@@ -70,5 +70,14 @@ describe('a text, line by line', () => {
 
     expect(lines[0]).toEqual({ kind: 'gap', count: 4 })
     expect(lines).toHaveLength(5)
+  })
+
+  test.each([
+    ['what each changed elsewhere', 'a\nb\nc', 'A\nb\nc', 'a\nb\nc\nd', 'A\nb\nc\nd'],
+    ['both versions of the same line', 'a\nb', 'x\nb', 'y\nb', 'x\ny\nb'],
+    ['the same change only once', 'a', 'a\nnew', 'a\nnew', 'a\nnew'],
+    ['what was written on an empty text', '', 'theirs', 'mine', 'theirs\nmine'],
+  ])('two people’s texts together hold %s', (_name, base, theirs, mine, expected) => {
+    expect(combined(base, theirs, mine)).toBe(expected)
   })
 })

@@ -64,3 +64,31 @@ export function shortened(lines: DiffLine[]): DiffLine[] {
   })
   return result
 }
+
+/** Two texts that were both written on top of `base`, in one: what either put in is in, what either took out is out. */
+export function combined(base: string, theirs: string, mine: string): string {
+  const [left, right] = [edits(diffLines(base, theirs)), edits(diffLines(base, mine))]
+  const lines = base === '' ? [] : base.split('\n')
+  const result: string[] = []
+  for (let place = 0; place <= lines.length; place++) {
+    const [one, other] = [left.before.get(place) ?? [], right.before.get(place) ?? []]
+    result.push(...one)
+    if (one.join('\n') !== other.join('\n')) result.push(...other)
+    const line = lines[place]
+    if (line !== undefined && !left.removed.has(place) && !right.removed.has(place)) result.push(line)
+  }
+  return result.join('\n')
+}
+
+/** What was put in before which line of the earlier text, and which of its lines were taken out. */
+function edits(lines: DiffLine[]) {
+  const before = new Map<number, string[]>()
+  const removed = new Set<number>()
+  let place = 0
+  for (const line of lines) {
+    if (line.kind === 'added') before.set(place, [...(before.get(place) ?? []), line.text])
+    else if (line.kind === 'removed') removed.add(place++)
+    else place++
+  }
+  return { before, removed }
+}
