@@ -8,6 +8,11 @@ default:
 dev *options:
     cargo xtask run --dev {{ options }}
 
+# Serve the web console as it is in the checkout, beside `just dev`, whose API it uses.
+[working-directory: 'frontend']
+web:
+    npm run dev
+
 # Format, lints, licences.
 check:
     cargo xtask check
@@ -17,8 +22,12 @@ openapi:
     cargo xtask openapi
 
 # The generated client against a running server.
-e2e:
+client:
     cargo xtask test --only client
+
+# Types, lints and units of the web console, and its walks in a browser.
+e2e:
+    cargo xtask test --only frontend,e2e
 
 # The server beside its floors.
 bench *options:

@@ -121,11 +121,20 @@ test('the timeline shows what happens while it happens, under its run', async ({
   await expect(list.getByText('litres:')).toBeVisible()
   await expect(list.locator('strong', { hasText: 'half' })).toBeVisible()
 
+  await page.keyboard.press('k')
+  await expect(group.or(list.getByRole('button', { name: /^Legs unfold/ })).and(page.locator(':focus'))).toBeVisible()
+  await page.keyboard.press('/')
+  await expect(page.getByRole('searchbox', { name: 'Search this timeline' })).toBeFocused()
+
   await page.getByRole('combobox', { name: 'Level' }).click()
   await page.getByRole('option', { name: 'Warnings and errors' }).click()
   await expect(page).toHaveURL(/level=warn/)
   await expect(group).toBeHidden()
   await expect(list.getByRole('button', { name: /Fuel is low/ })).toBeVisible()
+  await agent.event('apollo', 'All is well')
+  await agent.event('apollo', 'The hatch is open', { level: 'error' })
+  await expect(list.getByRole('button', { name: /The hatch is open/ })).toBeVisible({ timeout: 2_000 })
+  await expect(list.getByRole('button', { name: /All is well/ })).toBeHidden()
 })
 
 test('ten thousand events stay quick, from the newest to the first', async ({ page, agent }) => {

@@ -7,6 +7,7 @@ use clap::Parser as _;
 
 mod bench;
 mod commands;
+mod console;
 mod exposure;
 mod logging;
 mod secret;

@@ -2,9 +2,10 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use pilotdeck_api::{Server, Setup};
+use pilotdeck_api::{ConsoleFiles as _, Server, Setup};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::Actor;
 use pilotdeck_services::Services;
@@ -15,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exposure::{self, Facts};
 use crate::settings::{ServeArgs, Settings};
-use crate::{logging, secret};
+use crate::{console, logging, secret};
 
 /// Serves until the process is told to stop.
 pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
@@ -192,6 +193,7 @@ async fn listen(settings: &Settings, services: &Services, database: &Path) -> Re
         trusted_proxies: settings.trusted_proxies.clone(),
         workers: settings.workers,
         max_streams: settings.max_streams,
+        console: Arc::new(console::Embedded),
     };
     let server = pilotdeck_api::serve(listener, services.clone(), setup)?;
     if settings.agent_token.is_some() {
@@ -201,6 +203,11 @@ async fn listen(settings: &Settings, services: &Services, database: &Path) -> Re
     }
     if settings.admin_token.is_none() {
         tracing::info!("the administrator's operations are off: PM_ADMIN_TOKEN is not set");
+    }
+    if console::Embedded.file("index.html").is_none() {
+        tracing::info!(
+            "the web console is not part of this program: it was built without frontend/dist"
+        );
     }
     tracing::info!("listening on http://{address} (API explorer: http://{address}/api/docs/)");
     Ok(server)

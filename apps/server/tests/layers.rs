@@ -75,6 +75,13 @@ const RESERVED: &[Reserved] = &[
         why: "SQL is written in `storage` alone; tests look at the file behind its back",
     },
     Reserved {
+        package: "rust-embed*",
+        only: &["pilotdeck-server"],
+        optional: &[],
+        in_tests: &[],
+        why: "the files of the web console belong to the binary; `api` is handed them and need not be built anew for them",
+    },
+    Reserved {
         package: "rusqlite*",
         only: &[],
         optional: &[],

@@ -31,6 +31,16 @@ pub fn read(command: &mut Command) -> Result<String> {
         .with_context(|| format!("`{}` printed something that is no text", line(command)))
 }
 
+/// Keeps a program from the settings of PilotDeck that whoever calls has made.
+pub fn without_settings(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PM_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Whether a program can be started and succeeds; what it prints is thrown away.
 #[must_use]
 pub fn succeeds(command: &mut Command) -> bool {

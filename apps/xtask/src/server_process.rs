@@ -30,11 +30,7 @@ pub struct ServerProcess {
 #[must_use]
 pub fn serve(program: &Path, database: &Path) -> Command {
     let mut command = Command::new(program);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PM_") {
-            command.env_remove(name);
-        }
-    }
+    programs::without_settings(&mut command);
     command.args(["serve", "--bind", "127.0.0.1", "--port", "0", "--db"]).arg(database);
     command
 }

@@ -44,6 +44,8 @@ pub(crate) enum Step {
     Deny,
     /// Lints, all of them errors.
     Clippy,
+    /// Types, lints and units of the web console.
+    Frontend,
     /// Unit and integration tests.
     Tests,
     /// The examples in the documentation.
@@ -52,6 +54,8 @@ pub(crate) enum Step {
     Openapi,
     /// A typed client, generated from the document, against the running server.
     Client,
+    /// The web console in a browser, against the running server.
+    E2e,
     /// Generated requests against the running server, checked against the document.
     Schemathesis,
 }
@@ -62,10 +66,12 @@ impl Step {
             Self::Fmt => "format",
             Self::Deny => "licences and packages",
             Self::Clippy => "lints",
+            Self::Frontend => "web console: types, lints, units",
             Self::Tests => "tests",
             Self::Doc => "documentation examples",
             Self::Openapi => "OpenAPI document is current",
             Self::Client => "generated TypeScript client",
+            Self::E2e => "web console in a browser",
             Self::Schemathesis => "schemathesis",
         }
     }
@@ -75,10 +81,12 @@ impl Step {
             Self::Fmt => steps::fmt(workspace),
             Self::Deny => steps::deny(workspace),
             Self::Clippy => steps::clippy(workspace),
+            Self::Frontend => steps::frontend(workspace),
             Self::Tests => steps::tests(workspace),
             Self::Doc => steps::doc(workspace),
             Self::Openapi => steps::openapi(workspace),
             Self::Client => steps::client(workspace),
+            Self::E2e => steps::e2e(workspace),
             Self::Schemathesis => steps::schemathesis(workspace),
         }
     }
@@ -112,12 +120,12 @@ pub(crate) fn run(workspace: &Workspace, steps: &[Step]) -> ExitCode {
 }
 
 fn sum_up(done: &[Done]) -> ExitCode {
-    println!("\n{:<30} {:<8} {:>7} {:>7} {:>9}", "step", "result", "passed", "failed", "seconds");
+    println!("\n{:<32} {:<8} {:>7} {:>7} {:>9}", "step", "result", "passed", "failed", "seconds");
     for Done { step, counts, took } in done {
         let result = if counts.failed == 0 { "ok" } else { "FAILED" };
         let (title, seconds) = (step.title(), took.as_secs_f64());
         println!(
-            "{title:<30} {result:<8} {:>7} {:>7} {seconds:>9.1}",
+            "{title:<32} {result:<8} {:>7} {:>7} {seconds:>9.1}",
             counts.passed, counts.failed
         );
     }

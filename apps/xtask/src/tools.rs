@@ -10,6 +10,8 @@ use xtask::workspace::Workspace;
 const CARGO_DENY: &str = "0.20.2";
 const SCHEMATHESIS: &str = "4.32.5";
 const NODE_MAJOR: u32 = 20;
+/// Where Debian puts it.
+const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// The program of cargo-deny.
 pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
@@ -67,6 +69,26 @@ pub(crate) fn ensure_node() -> Result<()> {
     let major = node_major().unwrap_or(0);
     ensure!(major >= NODE_MAJOR, "Node.js {NODE_MAJOR} or newer is needed; this one is {major}");
     Ok(())
+}
+
+/// The browser that the web console is tested in: the one that `CHROMIUM` names, or the system's.
+pub(crate) fn chromium() -> Result<PathBuf> {
+    let starts = |program: &Path| programs::succeeds(Command::new(program).arg("--version"));
+    let named = std::env::vars_os().find(|(name, value)| name == "CHROMIUM" && !value.is_empty());
+    if let Some((_, program)) = named {
+        let program = PathBuf::from(program);
+        ensure!(starts(&program), "CHROMIUM names {}, which cannot be started", program.display());
+        return Ok(program);
+    }
+    let program = PathBuf::from(CHROMIUM);
+    if !starts(&program) {
+        install_packages(
+            &["chromium"],
+            "the web console is tested in Chromium (the variable CHROMIUM names one that is elsewhere)",
+        )?;
+        ensure!(starts(&program), "{CHROMIUM} cannot be started");
+    }
+    Ok(program)
 }
 
 /// Whether cargo-nextest is there; the tests run without it, only slower.

@@ -120,7 +120,9 @@ fn secure(headers: &mut HeaderMap, area: Area) {
         }
         Area::Api => "default-src 'none'; frame-ancestors 'none'",
         Area::Pages => {
-            "default-src 'self'; style-src 'self' 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+            "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
+             font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
+             frame-ancestors 'none'"
         }
     };
     for (name, value) in [

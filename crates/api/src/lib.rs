@@ -1,11 +1,12 @@
 //! The HTTP surfaces: identify the caller, guard the operation, parse the input, call one verb, serve a view.
 //!
 //! Every operation declares its permission where it is mounted (`x-permission`); the OpenAPI document that is generated
-//! from the mounted routes carries it, and the guard reads it from there.
+//! from the mounted routes carries it, and the guard reads it from there. The web console is no operation, and public.
 
 mod actions;
 mod capabilities;
 mod client;
+mod console;
 mod cross_origin;
 mod edge;
 mod envelope;
@@ -36,5 +37,6 @@ mod stream;
 mod usage;
 
 pub use actix_web::dev::{Server, ServerHandle};
+pub use console::{ConsoleFile, ConsoleFiles};
 pub use openapi::{document, document_text};
 pub use server::{MAX_STREAMS, Setup, SetupError, serve};

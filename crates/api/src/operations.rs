@@ -1,4 +1,4 @@
-//! What operates the server: health, meta, the OpenAPI document, the start page, and the administrator's operations.
+//! What operates the server: health, meta, the OpenAPI document, and the administrator's operations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,9 +18,6 @@ use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
 use crate::schemas::Yes;
 use crate::server::Surface;
 
-/// The page that `/` answers while there is no console.
-const START_PAGE: &str = include_str!("start.html");
-
 /// The OpenAPI document as it is served.
 pub(crate) struct OpenApiText(pub(crate) Arc<str>);
 
@@ -29,7 +26,6 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(get_health)
         .service(get_meta)
         .service(get_openapi)
-        .service(get_start_page)
         .service(back_up_database)
         .service(restore_database)
         .service(start_deploy)
@@ -181,17 +177,6 @@ async fn get_meta(services: Data<Services>, surface: Data<Surface>) -> ApiResult
 #[get("/api/openapi.json")]
 async fn get_openapi(document: Data<OpenApiText>) -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::json()).body(document.0.to_string())
-}
-
-/// The start page, for people.
-#[utoipa::path(
-    tag = "operations",
-    responses((status = 200, description = "The page", content_type = "text/html")),
-    extensions(("x-permission" = json!("public"))),
-)]
-#[get("/")]
-async fn get_start_page() -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::html()).body(START_PAGE)
 }
 
 /// Will send a snapshot of the database.

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use utoipa_actix_web::AppExt as _;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::console::{ConsoleFiles, NoFiles, console};
 use crate::guard::{Permissions, guard};
 use crate::hosts::Hosts;
 use crate::identify::identify;
@@ -62,6 +63,8 @@ pub struct Setup {
     pub workers: usize,
     /// Streams of the ledger that one principal may hold at a time.
     pub max_streams: usize,
+    /// The files of the web console.
+    pub console: Arc<dyn ConsoleFiles>,
 }
 
 /// The setup with what follows from it, as the layers and handlers use it.
@@ -87,6 +90,7 @@ impl Default for Setup {
             trusted_proxies: Vec::new(),
             workers: 2,
             max_streams: MAX_STREAMS,
+            console: Arc::new(NoFiles),
         }
     }
 }
@@ -129,6 +133,7 @@ pub fn serve(
             .app_data(services.clone())
             .app_data(document.clone())
             .wrap(from_fn(guard))
+            .wrap(from_fn(console))
             .wrap(from_fn(identify))
             .wrap(sessions::middleware(
                 services.identity.clone(),

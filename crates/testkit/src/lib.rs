@@ -1,12 +1,13 @@
 //! A running PilotDeck for tests: a real server on a real database file in a temporary folder, spoken to over HTTP.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
 use chrono::NaiveDateTime;
-use pilotdeck_api::{ServerHandle, Setup};
+use pilotdeck_api::{ConsoleFile, ConsoleFiles, ServerHandle, Setup};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::Actor;
 use pilotdeck_domain::ledger::checkpoint::SigningKey;
@@ -74,6 +75,13 @@ impl Builder {
         self
     }
 
+    /// With a web console of these files, by name.
+    #[must_use]
+    pub fn with_console(mut self, files: &[(&'static str, &'static [u8])]) -> Self {
+        self.setup.console = Arc::new(Files(files.iter().copied().collect()));
+        self
+    }
+
     /// With a clock that the test turns.
     #[must_use]
     pub fn with_clock(mut self, clock: Clock) -> Self {
@@ -133,6 +141,15 @@ impl Builder {
         let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build();
         let client = client.expect("a client can be made");
         TestApp { base_url, services, clock: self.clock.clone(), client, handle, again: self }
+    }
+}
+
+/// The files of a web console for tests.
+struct Files(BTreeMap<&'static str, &'static [u8]>);
+
+impl ConsoleFiles for Files {
+    fn file(&self, name: &str) -> Option<ConsoleFile> {
+        self.0.get(name).copied().map(ConsoleFile::new)
     }
 }
 

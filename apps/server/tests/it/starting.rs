@@ -27,6 +27,21 @@ fn ended(command: &mut Command) -> Finished {
     ended
 }
 
+#[tokio::test]
+async fn a_page_answers_at_every_address_of_a_person_whether_the_console_was_built_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&mut serve(folder.path())).await;
+
+    for path in ["/", "/projects/proj-a"] {
+        let page = server.get(path).send().await.unwrap();
+
+        assert_eq!(page.status(), 200, "{path}");
+        assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8", "{path}");
+        let text = page.text().await.unwrap().to_ascii_lowercase();
+        assert!(text.starts_with("<!doctype html>"), "{path}: {text}");
+    }
+}
+
 #[test]
 fn a_variable_that_cannot_be_read_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();

@@ -40,6 +40,16 @@ impl Counts {
                 _ => Self::default(),
             };
         }
+        if let Some(total) = line.strip_prefix("Tests  ") {
+            // The summary of Vitest: `Tests  1 failed | 11 passed (12)`.
+            let (parts, _) = total.split_once(" (").unwrap_or((total, ""));
+            return parts.split(" | ").filter_map(Self::of_part).sum();
+        }
+        if line.starts_with(|first: char| first.is_ascii_digit()) {
+            // The summary of Playwright, a line for each: `23 passed (1.2m)`, `1 failed`.
+            let (part, time) = line.split_once(" (").unwrap_or((line, ")"));
+            return time.strip_suffix(')').and_then(|_| Self::of_part(part)).unwrap_or_default();
+        }
         // cargo test:     `test result: ok. 3 passed; 0 failed; …`
         // cargo nextest:  `Summary [ 0.1s] 4 tests run: 2 passed (1 slow), 1 failed, 1 timed out, 0 skipped`
         let is_nextest = line.starts_with("Summary [") && line.contains(" run: ");
@@ -59,6 +69,20 @@ impl Counts {
             }
         }
         counts
+    }
+}
+
+impl Counts {
+    /// What is said of some of the tests, such as `11 passed`; nothing if they were not run.
+    fn of_part(part: &str) -> Option<Self> {
+        let (number, what) = part.split_once(' ')?;
+        let number = number.parse().ok()?;
+        match what {
+            // One that passed after all: Playwright names it, and what is retried is set there.
+            "passed" | "flaky" => Some(Self { passed: number, failed: 0 }),
+            "failed" | "interrupted" => Some(Self { passed: 0, failed: number }),
+            _ => None,
+        }
     }
 }
 
@@ -100,7 +124,20 @@ mod tests {
         assert_eq!(counts("ℹ pass 7"), (7, 0));
         assert_eq!(counts("ℹ fail 2"), (0, 2));
         assert_eq!(counts("ℹ tests 9"), (0, 0));
+        assert_eq!(counts("      Tests  12 passed (12)"), (12, 0));
+        assert_eq!(counts("      Tests  1 failed | 9 passed | 2 skipped | 1 todo (13)"), (9, 1));
+        assert_eq!(counts("      Tests  2 skipped (2)"), (0, 0));
+        assert_eq!(counts(" Test Files  3 passed (3)"), (0, 0));
+        assert_eq!(counts("  23 passed (1.2m)"), (23, 0));
+        assert_eq!(counts("  1 failed"), (0, 1));
+        assert_eq!(counts("  2 flaky"), (2, 0));
+        assert_eq!(counts("  1 interrupted"), (0, 1));
+        assert_eq!(counts("  1 skipped"), (0, 0));
+        assert_eq!(counts("  3 did not run"), (0, 0));
         assert_eq!(counts("a test says that 3 passed"), (0, 0));
+        assert_eq!(counts("Tests  of the shell passed"), (0, 0));
+        assert_eq!(counts("3 passed through here"), (0, 0));
+        assert_eq!(counts("4 passed (and counting"), (0, 0));
     }
 
     #[test]

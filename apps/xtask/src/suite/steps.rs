@@ -59,6 +59,25 @@ pub(super) fn openapi(workspace: &Workspace) -> Result<Counts> {
     Ok(Counts::PASSED)
 }
 
+/// What of the web console needs no browser.
+pub(super) fn frontend(workspace: &Workspace) -> Result<Counts> {
+    let folder = node::frontend(workspace);
+    node::install(&folder)?;
+    programs::run(&mut node::script(&folder, "check"))?;
+    count(&mut node::script(&folder, "test"))
+}
+
+/// Walks through the web console that a debug build serves; the walks start servers of their own.
+pub(super) fn e2e(workspace: &Workspace) -> Result<Counts> {
+    let browser = tools::chromium()?;
+    // First the files, then the program that has them.
+    node::build_frontend(workspace)?;
+    let program = workspace.build_server(Profile::Dev)?;
+    let mut walks = node::script(&node::frontend(workspace), "e2e");
+    walks.env("PILOTDECK_PROGRAM", program).env("CHROMIUM", browser);
+    count(programs::without_settings(&mut walks))
+}
+
 /// Generates types from the committed document, compiles one whole flow of an agent with them, and runs it.
 pub(super) fn client(workspace: &Workspace) -> Result<Counts> {
     let folder = workspace.root().join("openapi/client-test");

@@ -4,6 +4,7 @@ mod actions;
 mod addresses;
 mod adoption;
 mod capabilities;
+mod console;
 mod edge;
 mod events;
 mod fields;

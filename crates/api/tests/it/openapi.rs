@@ -333,11 +333,12 @@ async fn the_explorer_runs_under_its_own_content_security_policy() {
 }
 
 #[tokio::test]
-async fn the_start_page_leads_to_places_that_are_there() {
+async fn the_page_in_place_of_a_console_leads_to_places_that_are_there() {
     let app = TestApp::start().await;
 
     let page = app.get("/").send().await;
 
+    assert!(page.text.contains("cargo xtask run"), "it says how to get the console");
     assert!(page.header("content-type").unwrap().starts_with("text/html"));
     assert!(!page.text.contains("http://") && !page.text.contains("https://"));
     for part in page.text.split("href=\"").skip(1) {

@@ -9,6 +9,10 @@ export interface EventQuery {
   runId?: string
   agentId?: string
   type?: string
+  /** The least level. */
+  level?: 'info' | 'warn' | 'error'
+  /** From this time on. */
+  since?: string
 }
 
 /** One page of events, oldest first; `before` is the `nextCursor` of the page that is newer. */

@@ -68,3 +68,18 @@ test('a failure is told and does not stop the next try', async () => {
   expect(paged.error.value).toBeUndefined()
   expect(ids(paged)).toHaveLength(10)
 })
+
+test('what came since a moment is read to its end, though a page may be empty', async () => {
+  const read = vi.fn()
+  read.mockResolvedValueOnce({ entries: [entry(3)], next: 2 })
+  read.mockResolvedValueOnce({ entries: [], next: 7 })
+  read.mockResolvedValueOnce({ entries: [entry(8)], next: null })
+  const paged = usePaged<number>(read)
+  await paged.more()
+
+  await paged.newest('then')
+
+  expect(ids(paged)).toEqual([8, 3])
+  expect(read).toHaveBeenLastCalledWith(expect.any(Number), 7, expect.anything(), 'then')
+  expect(paged.stretch.value.isComplete).toBe(false)
+})

@@ -24,14 +24,14 @@ export interface Paged {
   error: ShallowRef<ApiFailure | undefined>
   /** Reads the next older page. */
   more: () => Promise<void>
-  /** Reads what came since. */
-  newest: () => Promise<void>
+  /** Reads what came since: since that time, or since what is known. */
+  newest: (since?: string) => Promise<void>
   /** Puts single entries in, or anew. */
   put: (entries: Entry[]) => void
   stop: () => void
 }
 
-export function usePaged<Cursor>(read: (limit: number, before: Cursor | undefined, signal: AbortSignal) => Promise<Page<Cursor>>): Paged {
+export function usePaged<Cursor>(read: (limit: number, before: Cursor | undefined, signal: AbortSignal, since?: string) => Promise<Page<Cursor>>): Paged {
   const stretch = shallowRef<Stretch>({ entries: [], isComplete: false })
   const error = shallowRef<ApiFailure>()
   const isLoaded = ref(false)
@@ -61,14 +61,14 @@ export function usePaged<Cursor>(read: (limit: number, before: Cursor | undefine
       keep(together(stretch.value.entries, page.entries), page.next === null)
     })
 
-  const newest = () =>
+  const newest = (since?: string) =>
     inTurn(async () => {
       if (!isLoaded.value) return
       const known = new Set(stretch.value.entries.map(({ key }) => key))
       const fresh: Entry[] = []
       let before: Cursor | undefined
       for (let pages = 0; pages < MOST_PAGES; pages++) {
-        const page = await read(FIRST, before, controller.signal)
+        const page = await read(FIRST, before, controller.signal, since)
         fresh.push(...page.entries)
         if (page.next === null || page.entries.some(({ key }) => known.has(key))) return keep(together(stretch.value.entries, fresh))
         before = page.next

@@ -12,6 +12,8 @@ import { matching, type TimelineFilter } from './timeline.filter'
 
 /** Lines that come within this time cause one request, in milliseconds. */
 const GATHER_MS = 200
+/** An event is a little older than the line that tells of it. */
+const SLACK_MS = 10_000
 const MOST_RUNS_AT_A_TIME = 500
 
 /** A timeline that reads itself on and follows the ledger. */
@@ -39,10 +41,10 @@ export function useTimeline(of: { projectId: string } | { runId: string }, filte
   const agents = new Set<string>()
 
   function begin() {
-    const { agent, type } = filter.value
+    const { agent, type, level } = filter.value
     const agentId = agent || undefined
-    const events = usePaged<string>(async (limit, before, signal) => {
-      const { data, nextCursor } = await listEvents({ ...of, agentId, type: type || undefined }, limit, before, signal)
+    const events = usePaged<string>(async (limit, before, signal, since) => {
+      const { data, nextCursor } = await listEvents({ ...of, since, agentId, type: type || undefined, level: level === 'all' ? undefined : level }, limit, before, signal)
       return { entries: data.map(ofEvent), next: nextCursor }
     })
     const runs = usePaged<string>(async (limit, before, signal) => {
@@ -61,7 +63,7 @@ export function useTimeline(of: { projectId: string } | { runId: string }, filte
   }
 
   const end = () => Object.values(sources.value).forEach((source) => source.stop())
-  watch(() => [filter.value.agent, filter.value.type], () => {
+  watch(() => [filter.value.agent, filter.value.type, filter.value.level], () => {
     end()
     sources.value = begin()
   })
@@ -123,17 +125,20 @@ export function useTimeline(of: { projectId: string } | { runId: string }, filte
 function follow(of: { projectId: string } | { runId: string }, sources: () => { events: Paged; runs: Paged; changes: Paged }, readAgain: (runId: string) => Promise<void>) {
   let timer: ReturnType<typeof setTimeout> | undefined
   const isDue = { events: false, runs: false, changes: false }
+  /** The first moment that may be new; a filter can make the newest entry that is known an old one. */
+  let since: string | undefined
   const runIds = new Set<string>()
 
   function fetchDue() {
     timer = undefined
     const { events, runs, changes } = sources()
-    if (isDue.events) void events.newest()
+    if (isDue.events) void events.newest(since)
     if (isDue.runs) void runs.newest()
     if (isDue.changes) void changes.newest()
     runIds.forEach((id) => void readAgain(id).catch(() => undefined))
     Object.assign(isDue, { events: false, runs: false, changes: false })
     runIds.clear()
+    since = undefined
   }
   const soon = () => {
     timer ??= setTimeout(fetchDue, GATHER_MS)
@@ -145,10 +150,14 @@ function follow(of: { projectId: string } | { runId: string }, sources: () => { 
       if (!isOurs(line)) return
       if (line.operation.startsWith('run.') && line.subjectId) runIds.add(line.subjectId)
       else if (line.operation.startsWith('project.')) isDue.changes = true
-      else isDue.events = true
+      else if (!isDue.events) {
+        isDue.events = true
+        since = new Date(Date.parse(line.ts) - SLACK_MS).toISOString()
+      }
       soon()
     },
     () => {
+      since = undefined
       Object.assign(isDue, { events: true, runs: true, changes: true })
       soon()
     },

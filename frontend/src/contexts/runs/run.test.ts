@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 
 import { figuresOf, linksOf } from './facts'
 import type { Run } from './run.api'
-import { isOver, isStalled } from './stalled'
+import { isFinal, isStalled, lastSign } from './stalled'
 
 const NOW = Date.parse('2026-02-11T16:00:00Z')
 const run = (fields: Record<string, unknown> = {}) => ({ id: 'r', projectId: null, agentId: null, status: 'running', createdAt: null, updatedAt: '2026-02-11T15:00:00Z', startedAt: '2026-02-11T14:00:00Z', finishedAt: null, ...fields }) as Run
@@ -13,8 +13,6 @@ describe('a run without a sign of life', () => {
     ['is alive before it', {}, '2026-02-11T15:45:01Z', false],
     ['is judged by its last change when nothing else is known', {}, null, true],
     ['is not stalled when it is over', { status: 'success' }, null, false],
-    ['is over when it has an end, whatever its status', { finishedAt: '2026-02-11T15:00:00Z' }, null, false],
-    ['is not stalled while it waits', { status: 'queued' }, null, false],
     ['is judged like a running one with a word of another system', { status: 'thinking' }, null, true],
     ['is not judged where no time is known', { updatedAt: null, startedAt: null }, null, false],
   ])('%s', (_name, fields, sign, expected) => {
@@ -22,8 +20,15 @@ describe('a run without a sign of life', () => {
   })
 
   test('is over in whatever case the word is written', () => {
-    expect(isOver({ status: 'FAILED', finishedAt: null })).toBe(true)
-    expect(isOver({ status: null, finishedAt: null })).toBe(false)
+    expect(isFinal({ status: ' FAILED' })).toBe(true)
+    expect(isFinal({ status: 'Timed_Out' })).toBe(true)
+    expect(isFinal({ status: null })).toBe(false)
+  })
+
+  test('lived when it was changed or heard of, whichever is later', () => {
+    expect(lastSign(run(), '2026-02-11T15:30:00Z')).toBe('2026-02-11T15:30:00Z')
+    expect(lastSign(run(), '2026-02-11T10:30:00Z')).toBe('2026-02-11T15:00:00Z')
+    expect(lastSign(run({ updatedAt: null, startedAt: null }), undefined)).toBeNull()
   })
 })
 

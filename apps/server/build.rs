@@ -1,0 +1,17 @@
+//! Has the program built anew when the web console changed. The compiler knows of the files that it put into the program, but
+//! not of those that were added since.
+
+use std::path::Path;
+
+#[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts this way")]
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if std::env::var_os("PROFILE").is_some_and(|profile| profile == "debug") {
+        // Such a program reads the files when it is asked for them.
+        return;
+    }
+    let dist = Path::new("../../frontend/dist");
+    // A folder that is not there counts as changed, at every build. Where none can be made, that is the price.
+    let _ = std::fs::create_dir_all(dist);
+    println!("cargo:rerun-if-changed={}", dist.display());
+}
