@@ -10,6 +10,9 @@ import { useProjects } from './projects.store'
 /** After this pause in typing the notes are saved, in milliseconds. */
 const PAUSE_MS = 1_500
 
+/** When the server did not answer, another try is made after this time, in milliseconds. */
+const AGAIN_MS = 5_000
+
 interface Draft {
   text: string
   /** The notes that the person saw when they began, and the version they were of. */
@@ -68,6 +71,7 @@ export function useNotes(projectId: string) {
       if (changed) savedAt.value = changed.updatedAt
     } catch (failure) {
       error.value = failure as ApiFailure
+      if (error.value.code === 'unreachable') timer = setTimeout(() => void save(), AGAIN_MS)
     }
     isSaving.value = false
     return !error.value && !isDirty.value
