@@ -1,9 +1,34 @@
-/** Status words after which nothing more is expected of a run. */
-export const FINAL = new Set(['success', 'completed', 'failed', 'error', 'cancelled', 'canceled', 'done', 'finished', 'skipped', 'timeout'])
+import type { Run } from './run.api'
 
-/** Whether a run that is not over gave no sign of life for so many minutes. */
-export function isStalled(run: { status: string | null; updatedAt: string | null }, sign: string | null | undefined, now: number, minutes: number): boolean {
-  if (run.status && FINAL.has(run.status)) return false
-  const last = Math.max(Date.parse(sign ?? '') || 0, Date.parse(run.updatedAt ?? '') || 0)
-  return last > 0 && now - last > minutes * 60_000
+/** The words of a run that is over, as the server takes them; any other is work that goes on. */
+export const FINAL: ReadonlySet<string> = new Set([
+  'success', 'succeeded', 'successful', 'completed', 'complete', 'done', 'finished',
+  'failed', 'failure', 'error', 'errored',
+  'cancelled', 'canceled', 'aborted', 'stopped', 'killed', 'interrupted', 'timeout', 'timed-out', 'rejected', 'skipped',
+])
+
+const MINUTE_MS = 60_000
+
+/** Whether a run is over. */
+export const isFinal = (run: Pick<Run, 'status'>): boolean => FINAL.has((run.status ?? '').trim().toLowerCase().replace(/[_ ]/g, '-'))
+
+/** What is known of when a run did something. */
+type Times = Partial<Pick<Run, 'updatedAt' | 'startedAt' | 'createdAt'>>
+
+/** The last sign of life that is known of a run: what others heard of it, or its own last change, whichever is later. */
+export function lastSign(run: Times, heard: string | null | undefined): string | null {
+  const times = [heard, run.updatedAt ?? run.startedAt ?? run.createdAt].filter((time): time is string => Boolean(time))
+  return times.sort((left, right) => moment(right) - moment(left))[0] ?? null
+}
+
+const moment = (time: string) => {
+  const at = new Date(time).getTime()
+  return Number.isNaN(at) ? -Infinity : at
+}
+
+/** Whether a run that is not over gave no sign of life for `minutes`. One of which no time is known is not called so. */
+export function isStalled(run: Pick<Run, 'status'> & Times, sign: string | null | undefined, now: number, minutes: number): boolean {
+  const last = lastSign(run, sign)
+  if (isFinal(run) || !last) return false
+  return now - moment(last) >= minutes * MINUTE_MS && Number.isFinite(moment(last))
 }

@@ -1,0 +1,48 @@
+import { fieldChanges } from '@/contexts/history/changes'
+import { look, type Tone } from '@/design/words'
+
+import type { Entry } from './timeline'
+import { levelOf } from './timeline.filter'
+
+const OF_TYPE: Record<string, string> = {
+  note: 'i-lucide-message-square',
+  milestone: 'i-lucide-flag',
+  result: 'i-lucide-package-check',
+  error: 'i-lucide-circle-x',
+  'status-change': 'i-lucide-arrow-right-left',
+  risk: 'i-lucide-triangle-alert',
+  decision: 'i-lucide-split',
+  blocked: 'i-lucide-octagon-alert',
+  task_started: 'i-lucide-play',
+  task_completed: 'i-lucide-check',
+  scope_change: 'i-lucide-expand',
+  action: 'i-lucide-zap',
+}
+
+const OF_CHANGE: Record<string, string> = {
+  'project.created': 'i-lucide-folder-plus',
+  'project.deleted': 'i-lucide-trash-2',
+}
+
+/** How an entry looks: its icon says what it is, its colour how much it matters. */
+export function looks(entry: Entry): { icon: string; tone: Tone } {
+  if (entry.kind === 'run') return look('run', entry.run.status)
+  if (entry.kind === 'change') return { icon: OF_CHANGE[entry.change.operation] ?? 'i-lucide-pencil', tone: 'primary' }
+  if (entry.kind === 'action') return { icon: 'i-lucide-zap', tone: 'primary' }
+  const { tone } = look('level', levelOf(entry))
+  const icon = OF_TYPE[entry.event.type] ?? 'i-lucide-circle-dot'
+  return { icon, tone: tone === 'info' ? 'neutral' : tone }
+}
+
+/** The colour of an icon. */
+export const COLOURS: Record<Tone, string> = {
+  neutral: 'text-muted',
+  primary: 'text-primary',
+  info: 'text-info',
+  success: 'text-success',
+  warning: 'text-warning',
+  error: 'text-error',
+}
+
+/** The fields that a change was about. */
+export const fieldsOf = (entry: Extract<Entry, { kind: 'change' }>) => fieldChanges(entry.change.before, entry.change.after)
