@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { customProblems, draftChange, draftOf, rebased } from './draft'
+import { amountOf, customProblems, draftChange, draftOf, rebased } from './draft'
 import { aProject } from './projects.fixtures'
 
 test('what was not touched is not sent', () => {
@@ -11,13 +11,13 @@ test('what was not touched is not sent', () => {
 
 test('only changed fields are sent, and what else money holds stays', () => {
   const seen = aProject({ category: 'data', cost: { total: 5, cloud: 2 } })
-  const draft = { ...draftOf(seen), name: ' Gemini ', category: ' ', cost: 6, tags: ['a'] }
+  const draft = { ...draftOf(seen), name: ' Gemini ', category: ' ', cost: '6', tags: ['a'] }
 
   expect(draftChange(draft, seen)).toEqual({ name: 'Gemini', category: null, cost: { total: 6, cloud: 2 }, tags: ['a'] })
 })
 
 test('a new project has only what was filled in', () => {
-  expect(draftChange({ ...draftOf(), name: 'New', revenue: 3 })).toEqual({ name: 'New', revenue: { total: 3 } })
+  expect(draftChange({ ...draftOf(), name: 'New', revenue: '3' })).toEqual({ name: 'New', revenue: { total: 3 } })
 })
 
 test('further fields are text or JSON, and null stands for a removed one', () => {
@@ -57,4 +57,9 @@ test('where nothing was typed at all, the panel shows what is there now', () => 
   const newer = aProject({ name: 'Theirs' })
 
   expect(rebased(draftOf(seen), seen, newer)).toEqual({ draft: draftOf(newer), seen: newer })
+})
+
+test('amounts are read with or without commas', () => {
+  expect(['', '1,234.5', ' 7 ', '.5', '3.'].map(amountOf)).toEqual([0, 1234.5, 7, 0.5, 3])
+  expect(['-1', 'x', '1e3', '1.2.3'].map(amountOf)).toEqual([undefined, undefined, undefined, undefined])
 })

@@ -17,9 +17,10 @@ export interface Draft {
   category: string
   progress: number
   tags: string[]
-  budget: number
-  cost: number
-  revenue: number
+  /** Amounts are kept as they are typed; nothing is 0. */
+  budget: string
+  cost: string
+  revenue: string
   github: string
   workspace: string
   notes: string
@@ -48,14 +49,22 @@ export function draftOf(project?: Project): Draft {
     category: project?.category ?? '',
     progress: project?.progress ?? 0,
     tags: [...(project?.tags ?? [])],
-    budget: project?.budget ?? 0,
-    cost: project?.cost?.total ?? 0,
-    revenue: project?.revenue?.total ?? 0,
+    budget: amountText(project?.budget),
+    cost: amountText(project?.cost?.total),
+    revenue: amountText(project?.revenue?.total),
     github: text(field('github')),
     workspace: text(field('workspace')),
     notes: text(field('notes')),
     custom: Object.entries(project ?? {}).filter(([name]) => !KNOWN.has(name)).map(([name, value]) => customField(name, value)),
   }
+}
+
+const amountText = (value: number | undefined) => (value ? String(value) : '')
+
+/** The amount that was typed, with or without commas; `undefined` if it is none. */
+export function amountOf(typed: string): number | undefined {
+  const plain = typed.replace(/[,，\s]/g, '')
+  return plain === '' ? 0 : /^(\d+\.?\d*|\.\d+)$/.test(plain) ? Number(plain) : undefined
 }
 
 function customField(name: string, value: unknown): CustomField {
@@ -83,7 +92,7 @@ export function customProblems(custom: CustomField[]): ('json' | 'name' | 'taken
   })
 }
 
-const PLAIN = ['name', 'description', 'status', 'priority', 'progress', 'tags', 'budget', 'github', 'workspace', 'notes'] as const
+const PLAIN = ['name', 'description', 'status', 'priority', 'progress', 'tags', 'github', 'workspace', 'notes'] as const
 
 /** Only what differs from the project as it was seen; without a project, only what was filled in. */
 export function draftChange(draft: Draft, seen?: Project): ProjectChange {
@@ -93,8 +102,10 @@ export function draftChange(draft: Draft, seen?: Project): ProjectChange {
     if (!same(draft[field], before[field])) change[field] = field === 'name' ? draft.name.trim() : draft[field]
   }
   if (draft.category.trim() !== before.category) change.category = draft.category.trim() || null
-  if (draft.cost !== before.cost) change.cost = { ...seen?.cost, total: draft.cost }
-  if (draft.revenue !== before.revenue) change.revenue = { ...seen?.revenue, total: draft.revenue }
+  const isChanged = (field: 'budget' | 'cost' | 'revenue') => amountOf(draft[field]) !== amountOf(before[field])
+  if (isChanged('budget')) change.budget = amountOf(draft.budget) ?? draft.budget
+  if (isChanged('cost')) change.cost = { ...seen?.cost, total: amountOf(draft.cost) ?? 0 }
+  if (isChanged('revenue')) change.revenue = { ...seen?.revenue, total: amountOf(draft.revenue) ?? 0 }
   for (const field of draft.custom) {
     const [name, value] = [field.name.trim(), customValue(field)]
     const old = seen && Object.hasOwn(seen, name) ? read(seen, name) : undefined

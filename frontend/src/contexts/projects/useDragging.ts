@@ -86,7 +86,10 @@ export function useDragging(drop: (dragged: Dragged) => void) {
       stop?.()
       if (!last) return
       // The click that ends a drag is none: it would open what was dragged.
-      const swallow = (click: Event) => click.stopPropagation()
+      const swallow = (click: Event) => {
+        click.stopPropagation()
+        click.preventDefault()
+      }
       addEventListener('click', swallow, { capture: true, once: true })
       setTimeout(() => removeEventListener('click', swallow, { capture: true }), 0)
       if (isDropped && last.zone !== undefined) drop(last)

@@ -55,7 +55,7 @@ export function useProjectChanges() {
       try {
         const changed = await projects.change(before, change)
         if (!changed) return
-        const undo = remember(() => projects.change(projects.find(id) ?? changed, reverse(before, change)))
+        const undo = remember(() => projects.change(changed, reverse(before, change)))
         if (said) notices.done(said, undo)
       } finally {
         pending.delete(id)
@@ -81,8 +81,14 @@ export function useProjectChanges() {
         notices.failed(new Error(`${t('projects.list.failedMany', { n: failed.length }, failed.length)}\n${failed.slice(0, 5).join('\n')}`))
         await projects.load()
       }
-      if (done.length > 0) notices.done(t('projects.list.changedMany', { n: done.length }, done.length), remember(() => projects.changeMany(done)))
+      if (done.length > 0) notices.done(t('projects.list.changedMany', { n: done.length }, done.length), remember(() => takeBack(done)))
     })
+  }
+
+  /** Takes changes back where nobody changed the project since. */
+  async function takeBack(changes: { seen: Project; change: ProjectChange }[]) {
+    const kept = (await projects.changeMany(changes)).filter(({ success }) => !success).length
+    if (kept > 0) throw new Error(t('projects.list.failedMany', { n: kept }, kept))
   }
 
   /** Puts a project before or after another one in the order of the visible ones; those that are hidden keep their places. */
