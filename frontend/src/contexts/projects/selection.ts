@@ -23,6 +23,9 @@ export function useSelection(shown: () => string[]) {
     active,
     has: (id: string) => chosen.value.has(id),
     isAll: computed(() => selected.value.length > 0 && selected.value.length === shown().length),
+    activate(id: string) {
+      active.value = id
+    },
     toggle(id: string) {
       anchor = id
       active.value = id
