@@ -12,11 +12,11 @@ test('a project is made in the panel, with a field of its own', async ({ page, a
 
   await page.keyboard.press('c')
   const panel = page.getByRole('dialog', { name: 'New project' })
-  await panel.getByLabel('Name', { exact: false }).first().fill('Apollo')
+  await panel.getByRole('textbox', { name: 'Name' }).fill('Apollo')
   await panel.getByLabel('Budget').fill('1,200.50')
   await panel.getByRole('button', { name: 'Add field' }).click()
   await panel.getByLabel('Field name').fill('owner')
-  await panel.getByLabel('Value of owner').fill('Ada')
+  await panel.getByRole('textbox', { name: 'Value of owner' }).fill('Ada')
   await page.keyboard.press('Control+Enter')
 
   await expect(page.getByText('Apollo is created', { exact: true })).toBeVisible()
@@ -38,7 +38,7 @@ test('what is typed in the panel is neither lost by a click outside nor overwrit
   await expect(panel.getByLabel('Description')).toHaveValue('To the moon')
   await page.mouse.click(20, 400)
   await page.getByRole('button', { name: 'Keep editing' }).click()
-  await panel.getByLabel('Value of risks').fill('{')
+  await panel.getByRole('textbox', { name: 'Value of risks' }).fill('{')
   await expect(panel.getByText('This is no JSON.')).toBeVisible()
   await panel.getByRole('button', { name: 'Remove the value of risks' }).click()
   await panel.getByRole('button', { name: 'Save' }).click()
