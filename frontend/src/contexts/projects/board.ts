@@ -13,13 +13,17 @@ export interface Column {
   isFolded: boolean
 }
 
-/** The columns: all statuses that we know, and those that others made up and that occur. */
-export function columnsOf(shown: Project[], all: Project[], isArchiveOpen: boolean): Column[] {
-  const other = [...new Set(all.map(({ status }) => status))].filter((status) => !PROJECT_STATUSES.includes(status)).sort()
-  const [open, done] = [PROJECT_STATUSES.filter((status) => !FINISHED.includes(status)), FINISHED]
-  return [...open, ...other, ...done].map((status) => {
+/**
+ * The columns: all statuses that we know, and those that others made up and that occur; with `wanted`, only these.
+ * `passing` are the projects that the filters let through, shown or not.
+ */
+export function columnsOf(shown: Project[], passing: Project[], isArchiveOpen: boolean, wanted: string[] = []): Column[] {
+  const other = [...new Set(passing.map(({ status }) => status))].filter((status) => !PROJECT_STATUSES.includes(status)).sort()
+  const open = PROJECT_STATUSES.filter((status) => !FINISHED.includes(status))
+  const statuses = [...open, ...other, ...FINISHED].filter((status) => wanted.length === 0 || wanted.includes(status))
+  return statuses.map((status) => {
     const projects = shown.filter((project) => project.status === status)
-    const isFolded = FINISHED.includes(status) && !isArchiveOpen && projects.length === 0
-    return { status, projects, count: isFolded ? all.filter((project) => project.status === status).length : projects.length, isFolded }
+    const isFolded = FINISHED.includes(status) && !isArchiveOpen && wanted.length === 0
+    return { status, projects, count: isFolded ? passing.filter((project) => project.status === status).length : projects.length, isFolded }
   })
 }

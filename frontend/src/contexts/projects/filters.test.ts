@@ -55,4 +55,5 @@ test('the board has a column for every status, folded where the finished ones ar
     ['completed', 1, true],
     ['cancelled', 0, true],
   ])
+  expect(columnsOf(all, all, false, ['completed']).map(({ status, isFolded }) => [status, isFolded])).toEqual([['completed', false]])
 })

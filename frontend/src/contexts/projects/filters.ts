@@ -73,9 +73,9 @@ function finds(project: Project, text: string): boolean {
 /** Whether a finished project is shown: with the archive, or where its status was asked for by name. */
 export const isShown = (project: Project, filters: Filters) => filters.archive || !isFinished(project) || filters.status.includes(project.status)
 
-/** The projects that are shown, and how many finished ones would be, too. */
+/** The projects that pass, those of them that are shown, and how many finished ones would be, too. */
 export function filtered(projects: Project[], filters: Filters) {
   const passing = projects.filter((project) => passes(project, filters))
   const shown = passing.filter((project) => isShown(project, filters))
-  return { shown, hidden: passing.length - shown.length }
+  return { passing, shown, hidden: passing.length - shown.length }
 }

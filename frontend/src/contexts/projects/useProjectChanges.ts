@@ -1,3 +1,4 @@
+import { useToast } from '@nuxt/ui/composables'
 import { computed, shallowReactive } from 'vue'
 import { useI18n } from 'vue-i18n'
 
@@ -19,6 +20,7 @@ export function useProjectChanges() {
   const { t } = useI18n()
   const projects = useProjects()
   const notices = useNotices()
+  const toast = useToast()
   /** Changes that are on their way to the server. */
   const pending = shallowReactive(new Map<string, ProjectChange>())
   const undos: (() => Promise<unknown>)[] = []
@@ -78,7 +80,8 @@ export function useProjectChanges() {
         return result && !result.success ? [t('projects.list.failedOne', { name: seen.name, reason: result.status === 409 ? t('projects.list.changedMeanwhile') : result.error })] : []
       })
       if (failed.length > 0) {
-        notices.failed(new Error(`${t('projects.list.failedMany', { n: failed.length }, failed.length)}\n${failed.slice(0, 5).join('\n')}`))
+        const title = t('projects.list.failedMany', { n: failed.length }, failed.length)
+        toast.add({ title, description: failed.join('\n'), icon: 'i-lucide-circle-x', color: 'error', duration: 0, ui: { description: 'whitespace-pre-line max-h-40 overflow-y-auto' } })
         await projects.load()
       }
       if (done.length > 0) notices.done(t('projects.list.changedMany', { n: done.length }, done.length), remember(() => takeBack(done)))

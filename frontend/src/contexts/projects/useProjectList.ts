@@ -45,6 +45,8 @@ export function useProjectList(all: () => Project[]) {
     sort,
     filters,
     shown,
+    /** Those that the filters let through, the finished ones included. */
+    passing: computed(() => outcome.value.passing),
     hidden: computed(() => outcome.value.hidden),
     offered,
     /** The address of what is shown, complete. */
