@@ -193,3 +193,26 @@ test('a thousand projects are a few elements', async ({ page, agent }) => {
   await page.keyboard.press('End')
   await expect(row(page, 'p-0999')).toBeFocused()
 })
+
+test('finance records make the cost and the revenue, and can be taken back', async ({ page, agent }) => {
+  await agent.project('apollo', { name: 'Apollo', budget: 100, cost: { total: 5, cloud: 5 }, orders: [{ id: 'ord-old00001', title: 'Old licence', amount: 40, createdAt: '2026-01-01T00:00:00.000Z' }] })
+  await page.goto('/projects/apollo/cost')
+  const books = page.getByRole('region', { name: 'Finance records' })
+  await expect(books.getByRole('row', { name: /Old licence/ })).toContainText('+¥40')
+
+  await books.getByRole('button', { name: 'Add record' }).click()
+  await books.getByRole('textbox', { name: 'Title' }).fill('Server')
+  await books.getByRole('textbox', { name: 'Amount' }).fill('12.34')
+  await expect(books.getByText('net ¥27.66')).toBeVisible()
+  await page.keyboard.press('Enter')
+
+  await expect(books.getByRole('row', { name: /Server/ })).toContainText('−¥12.34')
+  const project = async () => (await agent.get<{ data: Record<string, unknown> }>('/projects/apollo')).data
+  expect(await project()).toMatchObject({ cost: { total: 12.34, cloud: 5 }, revenue: { total: 40 }, orders: [{ id: 'ord-old00001', kind: 'income' }, { title: 'Server', kind: 'expense', amount: 12.34 }] })
+
+  await books.getByRole('button', { name: 'Delete the record Server' }).click()
+  await expect(books.getByRole('row', { name: /Server/ })).toBeHidden()
+  expect(await project()).toMatchObject({ cost: { total: 0, cloud: 5 } })
+  await page.getByRole('button', { name: 'Undo' }).last().click()
+  await expect(books.getByRole('row', { name: /Server/ })).toBeVisible()
+})
