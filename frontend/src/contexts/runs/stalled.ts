@@ -1,0 +1,30 @@
+import type { Run } from './runs.api'
+
+/** The words of a run that is over, as the server takes them; any other is work that goes on. */
+export const FINAL: ReadonlySet<string> = new Set([
+  'success', 'succeeded', 'successful', 'completed', 'complete', 'done', 'finished',
+  'failed', 'failure', 'error', 'errored',
+  'cancelled', 'canceled', 'aborted', 'stopped', 'killed', 'interrupted', 'timeout', 'timed-out', 'rejected', 'skipped',
+])
+
+const MINUTE_MS = 60_000
+
+/** Whether a run is over. */
+export const isFinal = (run: Pick<Run, 'status'>): boolean => FINAL.has((run.status ?? '').trim().toLowerCase().replace(/[_ ]/g, '-'))
+
+/** The last sign of life that is known of a run: what others heard of it, or its own last change, whichever is later. */
+export function lastSign(run: Pick<Run, 'updatedAt' | 'startedAt' | 'createdAt'>, heard: string | null | undefined): string | null {
+  const times = [heard, run.updatedAt ?? run.startedAt ?? run.createdAt].filter((time): time is string => Boolean(time))
+  return times.sort((left, right) => moment(right) - moment(left))[0] ?? null
+}
+
+const moment = (time: string) => {
+  const at = new Date(time).getTime()
+  return Number.isNaN(at) ? -Infinity : at
+}
+
+/** Whether a run that is not over gave no sign of life for `minutes`. One of which no time is known is not called so. */
+export function isStalled(run: Pick<Run, 'status'>, sign: string | null | undefined, now: number, minutes: number): boolean {
+  if (isFinal(run) || !sign) return false
+  return now - moment(sign) >= minutes * MINUTE_MS && Number.isFinite(moment(sign))
+}
