@@ -5,7 +5,7 @@ export type RunColumn = 'project' | 'started' | 'tokens' | 'cost' | 'sign'
 const NARROW = 640
 
 const WIDTHS: Record<RunColumn, string> = {
-  project: 'minmax(7rem, 1fr)',
+  project: 'minmax(7rem, 1.2fr)',
   started: '6.5rem',
   tokens: '4.5rem',
   cost: '4.5rem',
@@ -25,7 +25,7 @@ export function columnsAt(width: number, hasProject: boolean): { columns: RunCol
   const columns = optional.flatMap(([column, is]) => (is ? [column] : []))
   const has = (column: RunColumn) => (columns.includes(column) ? [WIDTHS[column]] : [])
   const template = isNarrow
-    ? ['6.75rem', '1fr', '0', '2rem']
+    ? ['minmax(0, 1fr)', 'auto', '1.75rem']
     : ['6.75rem', 'minmax(9rem, 2fr)', ...has('project'), 'minmax(6rem, 1fr)', ...has('started'), '5.5rem', ...has('tokens'), ...has('cost'), ...has('sign'), '2rem']
   return { columns, template: template.join(' '), isNarrow }
 }
