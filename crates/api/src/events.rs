@@ -1,6 +1,7 @@
 //! `/api/agent/events`.
 
 use actix_web::{get, post, web::Data};
+use pilotdeck_domain::events::Level;
 use pilotdeck_services::Services;
 use pilotdeck_services::events::EventFilter;
 use serde_json::Value;
@@ -11,7 +12,7 @@ use crate::envelope::{Json, data};
 use crate::error::ApiResult;
 use crate::extract::{Body, Caller, Query};
 use crate::paging;
-use crate::schemas::{ChosenEventId, QueryNumber, QueryTime, Reference, Text, Yes};
+use crate::schemas::{ChosenEventId, QueryLevel, QueryNumber, QueryTime, Reference, Text, Yes};
 
 /// What the cursors of this list are marked with.
 const LIST: &str = "events";
@@ -143,6 +144,9 @@ struct ListEventsQuery {
     agent_id: Option<String>,
     /// Only events of exactly this type.
     r#type: Option<String>,
+    /// Only events of this level or a higher one (debug < info < warn < error). What has another word counts as info, but
+    /// for the usual ones, such as fatal. A page may be short, even empty, though more follows: `nextCursor` says so.
+    level: Option<QueryLevel>,
     /// Only events from this time on.
     since: Option<QueryTime>,
     /// Only events before the page that came with this `nextCursor`.
@@ -165,6 +169,7 @@ async fn list_events(services: Data<Services>, caller: Caller, query: Query) -> 
         run_id: query.text("runId"),
         agent_id: query.text("agentId"),
         kind: query.text("type"),
+        level: query.text("level").and_then(|word| Level::of(&word)),
         since: query.time("since")?,
         before: paging::cursor(&query, "before", LIST)?,
         limit: query.clamped("limit", 200, 1, 2_000),

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use actix_web::{get, web::Data};
 use pilotdeck_services::Services;
-use pilotdeck_services::insights::{ProjectStats, TokenStats, TokenSum};
+use pilotdeck_services::insights::{
+    DaySum, Dimension, ProjectStats, TokenFilter, TokenStats, TokenSum,
+};
 use serde::Serialize;
 use serde_json::Number;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::envelope::{Json, Object, data};
 use crate::error::ApiResult;
 use crate::extract::{Caller, Query};
-use crate::schemas::Yes;
+use crate::schemas::{QuerySeries, Yes};
 use crate::usage::{UsageQuery, filter};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -95,26 +97,37 @@ struct TokenStatsAnswer {
 /// Usage added up in every way.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({
-    "totals": { "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540, "cost": 0.0123 },
+    "totals": { "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540, "cost": 0.0123,
+        "unpricedRecords": 0, "unpricedTokens": 0, "cacheReadTokens": 900, "cacheWriteTokens": 0 },
     "byDay": [{
         "day": "2026-02-11", "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540,
-        "cost": 0.0123
+        "cost": 0.0123, "unpricedRecords": 0, "unpricedTokens": 0, "cacheReadTokens": 900, "cacheWriteTokens": 0
     }],
     "byProject": [{
         "projectId": "proj-a", "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540,
-        "cost": 0.0123
+        "cost": 0.0123, "unpricedRecords": 0, "unpricedTokens": 0, "cacheReadTokens": 900, "cacheWriteTokens": 0
     }],
     "byAgent": [{
         "agentId": "unassigned", "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540,
-        "cost": 0.0123
+        "cost": 0.0123, "unpricedRecords": 0, "unpricedTokens": 0, "cacheReadTokens": 900, "cacheWriteTokens": 0
     }],
     "byWorkspace": [{
         "workspace": "unknown", "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540,
-        "cost": 0.0123
+        "cost": 0.0123, "unpricedRecords": 0, "unpricedTokens": 0, "cacheReadTokens": 900, "cacheWriteTokens": 0
     }],
     "byModel": [{
         "model": "claude-sonnet", "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540,
-        "cost": 0.0123
+        "cost": 0.0123, "unpricedRecords": 0, "unpricedTokens": 0, "cacheReadTokens": 900, "cacheWriteTokens": 0
+    }],
+    "bySource": [{
+        "source": "opencode",
+        "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540,
+        "cost": 0.0123, "unpricedRecords": 0, "unpricedTokens": 0, "cacheReadTokens": 900, "cacheWriteTokens": 0
+    }],
+    "series": [{
+        "day": "2026-02-11", "key": "claude-sonnet",
+        "records": 1, "promptTokens": 1200, "completionTokens": 340, "totalTokens": 1540,
+        "cost": 0.0123, "unpricedRecords": 0, "unpricedTokens": 0, "cacheReadTokens": 900, "cacheWriteTokens": 0
     }]
 }))]
 #[expect(dead_code, reason = "written field by field")]
@@ -131,6 +144,10 @@ struct TokenStatsView {
     by_workspace: Vec<WorkspaceSumView>,
     /// By model, the most tokens first.
     by_model: Vec<ModelSumView>,
+    /// By the program that reported it, the most tokens first.
+    by_source: Vec<SourceSumView>,
+    /// By day and by what `series` names, both ascending; only there when `series` was asked for.
+    series: Option<Vec<SeriesSumView>>,
 }
 
 /// Usage added up. Sums beyond 64 bits are as close as a double comes.
@@ -148,6 +165,18 @@ struct TokenSumView {
     total_tokens: u64,
     /// What they cost, as reported.
     cost: f64,
+    /// How many of the records used tokens and cost nothing: nobody put a price on them, or they were free. What is
+    /// stored knows no difference.
+    unpriced_records: u64,
+    /// Tokens of these records, in all.
+    unpriced_tokens: u64,
+    /// Tokens that came out of the cache of the model's provider, under any of the names that programs have for them
+    /// (`cacheReadTokens`, `cache_read_input_tokens`, `data.tokens.cache.read`, …). Whether `promptTokens` has them, too,
+    /// is up to who reported them.
+    cache_read_tokens: u64,
+    /// Tokens that were put into that cache (`cacheWriteTokens`, `cache_creation_input_tokens`,
+    /// `data.tokens.cache.write`, …).
+    cache_write_tokens: u64,
 }
 
 /// The usage of one day.
@@ -202,6 +231,39 @@ struct ModelSumView {
     sum: TokenSumView,
 }
 
+/// The usage that one kind of client reported.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written field by field")]
+struct SourceSumView {
+    /// The kind of client; `unknown` is none.
+    source: String,
+    #[serde(flatten)]
+    sum: TokenSumView,
+}
+
+/// The usage of one day and one model, project, agent, workspace or source.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written field by field")]
+struct SeriesSumView {
+    /// The day, as in `byDay`.
+    day: String,
+    /// The model, project, …, as in the list by it.
+    key: String,
+    #[serde(flatten)]
+    sum: TokenSumView,
+}
+
+/// What else to add up usage by.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read from the query string by name")]
+struct TokensQuery {
+    /// Only usage of this model.
+    model: Option<String>,
+    /// Adds `series`: the usage of each day apart, by this.
+    series: Option<QuerySeries>,
+}
+
 /// Counts projects and adds up their money.
 #[utoipa::path(
     tag = "stats",
@@ -217,14 +279,28 @@ async fn get_project_stats(services: Data<Services>, caller: Caller) -> ApiResul
 /// Adds up token usage, all of it that matches.
 #[utoipa::path(
     tag = "stats",
-    params(UsageQuery),
+    params(UsageQuery, TokensQuery),
     responses((status = 200, description = "The sums", body = TokenStatsAnswer)),
     extensions(("x-permission" = json!("stats.read"))),
 )]
 #[get("/api/stats/tokens")]
 async fn get_token_stats(services: Data<Services>, caller: Caller, query: Query) -> ApiResult {
-    let stats = services.insights.tokens(&caller, &filter(&query)?).await?;
+    let filter = TokenFilter { usage: filter(&query)?, model: query.text("model") };
+    let series = query.text("series").and_then(|word| dimension(&word));
+    let stats = services.insights.tokens(&caller, &filter, series).await?;
     Ok(data(&sums(&stats)).ok())
+}
+
+/// What a series can be split by; other words are passed over, like parameters that nobody knows.
+fn dimension(word: &str) -> Option<Dimension> {
+    match word {
+        "model" => Some(Dimension::Model),
+        "project" => Some(Dimension::Project),
+        "agent" => Some(Dimension::Agent),
+        "workspace" => Some(Dimension::Workspace),
+        "source" => Some(Dimension::Source),
+        _ => None,
+    }
 }
 
 fn sums(stats: &TokenStats) -> Json {
@@ -235,14 +311,26 @@ fn sums(stats: &TokenStats) -> Json {
             .collect();
         Json::array(&rows)
     };
-    Object::new()
+    let object = Object::new()
         .with_json("totals", &counters(Object::new(), stats.totals.as_ref()))
         .with_json("byDay", &list("day", &stats.by_day))
         .with_json("byProject", &list("projectId", &stats.by_project))
         .with_json("byAgent", &list("agentId", &stats.by_agent))
         .with_json("byWorkspace", &list("workspace", &stats.by_workspace))
         .with_json("byModel", &list("model", &stats.by_model))
-        .json()
+        .with_json("bySource", &list("source", &stats.by_source));
+    match &stats.series {
+        Some(rows) => {
+            let rows: Vec<Json> = rows
+                .iter()
+                .map(|DaySum { day, sum }| {
+                    counters(Object::new().with("day", day).with("key", &sum.name), Some(sum))
+                })
+                .collect();
+            object.with_json("series", &Json::array(&rows)).json()
+        }
+        None => object.json(),
+    }
 }
 
 fn counters(object: Object, sum: Option<&TokenSum>) -> Json {
@@ -253,6 +341,10 @@ fn counters(object: Object, sum: Option<&TokenSum>) -> Json {
         .with("completionTokens", &tokens(|sum| sum.completion_tokens))
         .with("totalTokens", &tokens(|sum| sum.total_tokens))
         .with("cost", &finite(sum.map_or(0.0, |sum| sum.cost)))
+        .with("unpricedRecords", &sum.map_or(0, |sum| sum.unpriced_records))
+        .with("unpricedTokens", &tokens(|sum| sum.unpriced_tokens))
+        .with("cacheReadTokens", &tokens(|sum| sum.cache_read_tokens))
+        .with("cacheWriteTokens", &tokens(|sum| sum.cache_write_tokens))
         .json()
 }
 

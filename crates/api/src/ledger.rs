@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{Bytes, Data};
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpResponse, get, post};
 use futures_util::stream;
 use pilotdeck_domain::ledger::Line;
 use pilotdeck_domain::ledger::checkpoint::SignedCheckpoint;
 use pilotdeck_services::Services;
-use pilotdeck_services::ledger::LedgerFilter;
+use pilotdeck_services::ledger::{LedgerFilter, Verification, Verifications};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -20,7 +20,12 @@ use crate::extract::{Caller, Query};
 use crate::schemas::{QueryNumber, QueryPlace, Yes};
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_ledger).service(export_ledger).service(get_ledger_key);
+    config
+        .service(list_ledger)
+        .service(export_ledger)
+        .service(get_ledger_key)
+        .service(verify_ledger)
+        .service(get_verification);
 }
 
 /// One line of the ledger: what changed, who changed it, and the hash that ties it to the line before.
@@ -226,6 +231,158 @@ async fn export_ledger(services: Data<Services>, caller: Caller) -> ApiResult {
         .insert_header((CONTENT_TYPE, "application/x-ndjson"))
         .insert_header((CONTENT_DISPOSITION, name))
         .streaming(pieces))
+}
+
+/// What a verification of the ledger found.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({
+    "state": "intact", "lines": 10240, "lastSeq": 10240,
+    "lastHash": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", "checkpoints": 2,
+    "lastSignedSeq": 10000, "signaturesVerified": true, "verifiedAt": "2026-02-11T15:00:00.000000Z", "durationMs": 310,
+    "faults": []
+}))]
+#[expect(dead_code, reason = "written field by field")]
+struct VerificationView {
+    /// Whether every line and every checkpoint holds.
+    state: VerificationState,
+    /// How many lines were looked at.
+    lines: i64,
+    /// The place of the last one.
+    last_seq: i64,
+    /// Its hash.
+    last_hash: String,
+    /// How many checkpoints were held against their lines.
+    checkpoints: i64,
+    /// The last line that was signed; 0 if none was. Lines after it are tied to each other alone.
+    last_signed_seq: i64,
+    /// Whether the signatures of the checkpoints were looked at: not if the server has no key.
+    signatures_verified: bool,
+    /// When it began; what was written later was not looked at.
+    #[schema(format = DateTime)]
+    verified_at: String,
+    /// How long it took, in milliseconds.
+    duration_ms: u64,
+    /// What does not hold, the first 20.
+    faults: Vec<FaultView>,
+}
+
+/// Whether the ledger holds.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only for the document")]
+enum VerificationState {
+    /// Every line and every checkpoint holds.
+    Intact,
+    /// Some do not.
+    Broken,
+}
+
+/// Something that does not hold.
+#[derive(ToSchema)]
+#[schema(example = json!({ "seq": 42, "reason": "its content does not have the hash that it carries" }))]
+#[expect(dead_code, reason = "written field by field")]
+struct FaultView {
+    /// The place in the ledger.
+    seq: i64,
+    /// What is wrong with it, for a person.
+    reason: String,
+}
+
+/// What a verification of the ledger found.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written field by field")]
+struct VerificationAnswer {
+    /// Always true.
+    success: Yes,
+    /// What it found.
+    data: VerificationView,
+}
+
+/// How far a verification is.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({ "line": 4000, "ofLines": 10240 }))]
+#[expect(dead_code, reason = "written field by field")]
+struct ProgressView {
+    /// The place reached.
+    line: i64,
+    /// The place of the last line.
+    of_lines: i64,
+}
+
+/// The last verification, and the one that is on its way.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written field by field")]
+struct VerificationsView {
+    /// The last one since the server started; null before the first.
+    #[schema(required = true)]
+    last: Option<VerificationView>,
+    /// How far the present one is; null while there is none.
+    #[schema(required = true)]
+    running: Option<ProgressView>,
+}
+
+/// The last verification, and the one that is on its way.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "written field by field")]
+struct VerificationsAnswer {
+    /// Always true.
+    success: Yes,
+    /// Both.
+    data: VerificationsView,
+}
+
+/// Verifies the whole ledger and its checkpoints, as `pilotdeck ledger verify` does, and answers when it is done. Who asks
+/// while a verification is on its way gets its result. Nothing else waits for it.
+#[utoipa::path(
+    tag = "ledger",
+    responses((status = 200, description = "What it found", body = VerificationAnswer)),
+    extensions(("x-permission" = json!("ledger.read"))),
+)]
+#[post("/api/ledger/verification")]
+async fn verify_ledger(services: Data<Services>, caller: Caller) -> ApiResult {
+    let verification = services.ledger.verify(&caller).await?;
+    Ok(data(&verification_view(&verification)).ok())
+}
+
+/// What the last verification since the server started found, and how far the present one is.
+#[utoipa::path(
+    tag = "ledger",
+    responses((status = 200, description = "Both", body = VerificationsAnswer)),
+    extensions(("x-permission" = json!("ledger.read"))),
+)]
+#[get("/api/ledger/verification")]
+async fn get_verification(services: Data<Services>, caller: Caller) -> ApiResult {
+    let Verifications { last, running } = services.ledger.verifications(&caller)?;
+    let last = last.map_or_else(|| Json::of(&()), |last| verification_view(&last));
+    let running = running.map_or_else(
+        || Json::of(&()),
+        |running| {
+            Object::new().with("line", &running.line).with("ofLines", &running.of_lines).json()
+        },
+    );
+    let view = Object::new().with_json("last", &last).with_json("running", &running);
+    Ok(data(&view.json()).ok())
+}
+
+fn verification_view(found: &Verification) -> Json {
+    let state = if found.faults.is_empty() { "intact" } else { "broken" };
+    let faults: Vec<Json> = found
+        .faults
+        .iter()
+        .map(|fault| Object::new().with("seq", &fault.seq).with("reason", &fault.reason).json())
+        .collect();
+    Object::new()
+        .with("state", &state)
+        .with("lines", &found.lines)
+        .with("lastSeq", &found.head.seq)
+        .with("lastHash", &found.head.hash)
+        .with("checkpoints", &found.checkpoints)
+        .with("lastSignedSeq", &found.last_signed_seq)
+        .with("signaturesVerified", &found.are_signatures_verified)
+        .with("verifiedAt", &found.verified_at)
+        .with("durationMs", &u64::try_from(found.took.as_millis()).unwrap_or(u64::MAX))
+        .with_json("faults", &Json::array(&faults))
+        .json()
 }
 
 fn checkpoint_view(signed: &SignedCheckpoint) -> Json {

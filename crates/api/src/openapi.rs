@@ -18,7 +18,10 @@ use crate::error::ErrorCode;
 use crate::guard::permission;
 use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
 use crate::receipts::{IDEMPOTENCY_KEY, PATTERN};
-use crate::schemas::{No, OperationNames, QueryAt, QueryFlag, QueryNumber, QueryPlace, QueryTime};
+use crate::schemas::{
+    No, OperationNames, QueryAt, QueryFlag, QueryLevel, QueryNumber, QueryPlace, QuerySeries,
+    QueryTime,
+};
 use crate::sessions::COOKIE;
 use crate::{
     actions, capabilities, events, history, identity, insights, ledger, operations, profiles,
@@ -98,10 +101,11 @@ pub(crate) struct FieldFailure {
             text.\n\nA change that carries an `Idempotency-Key` is made once: whoever repeats it gets the same answer for 24 \
             hours, also after a restart, and 422 `idempotency_key_reused` if anything of the request is different. Keys \
             belong to their principal; all agents are one. What was refused leaves no trace and may be tried again. \
-            Signing in and out and changing a password take the header and keep nothing of their answers.",
+            Signing in and out, changing a password and verifying the ledger take the header and keep nothing of their \
+            answers.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    components(schemas(Failure, OperationNames, QueryAt, QueryFlag, QueryNumber, QueryPlace, QueryTime)),
+    components(schemas(Failure, OperationNames, QueryAt, QueryFlag, QueryLevel, QueryNumber, QueryPlace, QuerySeries, QueryTime)),
     tags(
         (name = "operations", description = "Health, meta and this document"),
         (name = "auth", description = "Signing in and out"),
@@ -200,7 +204,9 @@ fn complete(operation: &mut Operation, changes: bool) {
     }
     let takes_body = operation.request_body.is_some();
     let is_filed = |tag: &str| operation.tags.iter().flatten().any(|filed| filed == tag);
-    let keeps_receipts = changes && !is_filed("auth") && permission != Permission::Administer;
+    // Who may read and no more changes nothing, whatever the method.
+    let writes = changes && permission != Permission::ReadLedger;
+    let keeps_receipts = writes && !is_filed("auth") && permission != Permission::Administer;
     if keeps_receipts {
         let parameters = operation.parameters.get_or_insert_default();
         parameters.push(RefOr::Ref(Ref::new(format!("#/components/parameters/{KEY_PARAMETER}"))));
@@ -232,7 +238,7 @@ fn complete(operation: &mut Operation, changes: bool) {
     if takes_body {
         failures.push(("415", "The body is not declared as JSON"));
     }
-    if changes {
+    if writes {
         failures.push(("507", "The disk is full"));
     }
     if keeps_receipts {

@@ -209,6 +209,21 @@ struct RunAnswer {
     data: RunView,
 }
 
+/// One run, as it stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "written around the stored document")]
+struct FoundRunAnswer {
+    /// Always true.
+    success: Yes,
+    /// The run.
+    data: RunView,
+    /// When it last gave a sign of life: the latest of its `updatedAt`, its newest event, and its newest usage record (one
+    /// that names the run, or its client's session in place of it). Null on a run of an older database without any.
+    #[schema(required = true, format = DateTime)]
+    last_sign_at: Option<String>,
+}
+
 /// A run that is there, now or before.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "written around the stored document")]
@@ -244,6 +259,10 @@ struct RunsAnswer {
     /// What to send as `cursor` to read on with the older ones; null at the end.
     #[schema(required = true)]
     next_cursor: Option<String>,
+    /// When the runs of this page that are not over last gave a sign of life, by their ids; see `lastSignAt` of a run. Over
+    /// are those whose status is success, completed, done, failed, error, cancelled, or a word like these.
+    #[schema(example = json!({ "run-2026-02-11-login": "2026-02-11T15:20:00.000000Z" }))]
+    signs: BTreeMap<String, String>,
 }
 
 /// Which runs to list.
@@ -288,6 +307,7 @@ async fn list_runs(services: Data<Services>, caller: Caller, query: Query) -> Ap
         .with("limit", &filter.limit)
         .with("offset", &filter.offset)
         .with_json("nextCursor", &paging::next(runs.page.next.as_ref(), LIST))
+        .with("signs", &runs.signs)
         .ok())
 }
 
@@ -316,13 +336,13 @@ async fn start_run(services: Data<Services>, caller: Caller, body: Body) -> ApiR
 #[utoipa::path(
     tag = "runs",
     params(("id" = String, Path, description = "The run, or its client's session", example = "run-2026-02-11-login")),
-    responses((status = 200, description = "The run", body = RunAnswer)),
+    responses((status = 200, description = "The run", body = FoundRunAnswer)),
     extensions(("x-permission" = json!("agents.read"))),
 )]
 #[get("/api/agent/runs/{id}")]
 async fn get_run(services: Data<Services>, caller: Caller, id: Id) -> ApiResult {
-    let run = services.runs.get(&caller, &id.0).await?;
-    Ok(data(&Json::document(&run)).ok())
+    let found = services.runs.get(&caller, &id.0).await?;
+    Ok(data(&Json::document(&found.run)).with("lastSignAt", &found.last_sign).ok())
 }
 
 /// Changes the fields of a run that the body names; the run is found by its id or by its client's session.

@@ -265,6 +265,14 @@ kinds! {
             { "anyOf": times() },
         ] });
 
+    /// What a series is split by; any other word is passed over.
+    QuerySeries = json!({ "type": "string", "enum": ["model", "project", "agent", "workspace", "source"] }),
+        json!({ "type": "string" });
+
+    /// A level, in any case; `warning` is `warn`, and any other word is passed over.
+    QueryLevel = json!({ "type": "string", "enum": ["debug", "info", "warn", "error"] }),
+        json!({ "type": "string" });
+
     /// A claim in the query string: 1, true, yes, on, or 0, false, no, off. Anything else is passed over.
     QueryFlag = json!({ "type": "boolean" }), scalar();
 

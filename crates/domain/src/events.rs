@@ -301,6 +301,76 @@ fn with_evidence(data: Value, evidence: Value) -> Value {
     }
 }
 
+/// How much an event matters, in the order of what matters more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For whoever looks for a fault.
+    Debug,
+    /// For whoever wants to know; also what has a word that nobody else knows, or none.
+    Info,
+    /// For whoever can prevent a fault.
+    Warn,
+    /// A fault.
+    Error,
+}
+
+const BELOW_INFO: &[&str] = &["debug", "trace", "verbose"];
+const FROM_WARN: &[&str] = &[
+    "warn",
+    "warning",
+    "error",
+    "err",
+    "fatal",
+    "critical",
+    "severe",
+    "alert",
+    "emergency",
+    "panic",
+];
+const FROM_ERROR: &[&str] =
+    &["error", "err", "fatal", "critical", "severe", "alert", "emergency", "panic"];
+
+/// Which levels are let through, in words in lower case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LevelWords {
+    /// These alone.
+    Only(&'static [&'static str]),
+    /// All but these.
+    AllBut(&'static [&'static str]),
+}
+
+impl Level {
+    /// The level that a word in a question means, in any case.
+    ///
+    /// ```
+    /// use pilotdeck_domain::events::Level;
+    ///
+    /// assert_eq!(Level::of("Warning"), Some(Level::Warn));
+    /// assert_eq!(Level::of("loud"), None);
+    /// ```
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        match word.trim().to_ascii_lowercase().as_str() {
+            "debug" => Some(Self::Debug),
+            "info" => Some(Self::Info),
+            "warn" | "warning" => Some(Self::Warn),
+            "error" => Some(Self::Error),
+            _ => None,
+        }
+    }
+
+    /// What matters as much as this, or more; none where everything does.
+    #[must_use]
+    pub const fn and_above(self) -> Option<LevelWords> {
+        match self {
+            Self::Debug => None,
+            Self::Info => Some(LevelWords::AllBut(BELOW_INFO)),
+            Self::Warn => Some(LevelWords::Only(FROM_WARN)),
+            Self::Error => Some(LevelWords::Only(FROM_ERROR)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -8,11 +8,51 @@ use crate::{
     draft::{self, Draft},
     ids::RunId,
     times::WireTime,
-    usage::UsageRecord,
+    usage::{CacheTokens, UsageRecord},
 };
 
 /// Fields that a change may carry, but that no change reaches.
 const IGNORED: &[&str] = &["id", "createdAt", "updatedAt"];
+
+/// Words for a run that is over.
+const FINAL: &[&str] = &[
+    "success",
+    "succeeded",
+    "successful",
+    "completed",
+    "complete",
+    "done",
+    "finished",
+    "failed",
+    "failure",
+    "error",
+    "errored",
+    "cancelled",
+    "canceled",
+    "aborted",
+    "stopped",
+    "killed",
+    "interrupted",
+    "timeout",
+    "timed-out",
+    "rejected",
+    "skipped",
+];
+
+/// Whether a run in this status is over. Agents have their own words: one that is not known is taken for work that goes
+/// on.
+///
+/// ```
+/// use pilotdeck_domain::runs::is_final;
+///
+/// assert!(is_final("Timed_Out"));
+/// assert!(!is_final("waiting for review"));
+/// ```
+#[must_use]
+pub fn is_final(status: &str) -> bool {
+    let word = status.trim().to_ascii_lowercase().replace(['_', ' '], "-");
+    FINAL.contains(&word.as_str())
+}
 
 /// What names a run to an agent that was given no id: a session of the program that it runs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,7 +202,7 @@ impl Run {
         let of_run = |field: &str| self.document.get(field).and_then(scalar);
         let finished_at =
             self.finished_at.as_ref().filter(|time| time.instant().is_some()).cloned();
-        let record = json!({
+        let mut record = json!({
             "id": total_id(self.id.as_str()),
             "ts": finished_at.unwrap_or_else(|| now.into()),
             "projectId": self.project_id,
@@ -176,6 +216,13 @@ impl Run {
             "totalTokens": of_usage("totalTokens"),
             "cost": of_usage("cost"),
         });
+        let cache = CacheTokens::of(usage);
+        for (field, tokens) in [("cacheReadTokens", cache.read), ("cacheWriteTokens", cache.write)]
+        {
+            if tokens > 0 {
+                record[field] = json!(tokens);
+            }
+        }
         match record {
             Value::Object(record) => Some(UsageRecord::derived(record, now)),
             _ => None,
@@ -492,6 +539,10 @@ mod tests {
         );
         assert_eq!(record.ts().as_str(), "2026-02-11T17:00:00.000000Z");
         assert!((record.cost() - 0.25).abs() < f64::EPSILON);
+        assert!(!record.document().contains_key("cacheReadTokens"));
+        let cache = json!({ "id": "r", "usage": { "cache": { "read": 8, "write": 2 } } });
+        let cache = created(cache).run.usage(now()).unwrap().cache();
+        assert_eq!((cache.read, cache.write), (8, 2));
     }
 
     #[test]

@@ -5,6 +5,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{InvalidInput, coerce, draft::Draft, ids::UsageId, times::WireTime};
 
+mod cache;
+
+pub use cache::CacheTokens;
+
 /// A usage record in its normal form. Stored, it is never changed, unless it is the total that a run reported and
 /// reports anew.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +26,7 @@ pub struct UsageRecord {
     completion_tokens: i64,
     total_tokens: i64,
     cost: f64,
+    cache: CacheTokens,
     document: Map<String, Value>,
 }
 
@@ -97,6 +102,7 @@ impl UsageRecord {
             completion_tokens,
             total_tokens,
             cost,
+            cache: CacheTokens::of(&document),
             document,
         };
         Ok(record)
@@ -178,6 +184,12 @@ impl UsageRecord {
     #[must_use]
     pub fn cost(&self) -> f64 {
         self.cost
+    }
+
+    /// How many of the tokens went through a cache. The document says it in the words in which it was sent.
+    #[must_use]
+    pub fn cache(&self) -> CacheTokens {
+        self.cache
     }
 
     /// Its read form, which is also what is stored.

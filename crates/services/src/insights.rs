@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use pilotdeck_domain::coerce;
 use pilotdeck_domain::identity::{Actor, Permission};
-use pilotdeck_storage::{Collection, Dimension};
-pub use pilotdeck_storage::{TokenSum, UsageFilter};
+use pilotdeck_storage::Collection;
+pub use pilotdeck_storage::{DaySum, Dimension, TokenFilter, TokenSum};
 use serde_json::Value;
 
 use crate::{Error, Store};
@@ -48,6 +48,10 @@ pub struct TokenStats {
     pub by_workspace: Vec<TokenSum>,
     /// By model, the most tokens first.
     pub by_model: Vec<TokenSum>,
+    /// By source, the most tokens first.
+    pub by_source: Vec<TokenSum>,
+    /// By day and what was asked for, both ascending; `None` when nothing was.
+    pub series: Option<Vec<DaySum>>,
 }
 
 /// What a client may know before it signs in.
@@ -110,16 +114,31 @@ impl Insights {
         Ok(stats)
     }
 
-    /// All usage that `filter` lets through, added up.
+    /// All usage that `filter` lets through, added up; also of each day apart by `series`, if there is one.
     ///
     /// # Errors
     ///
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
-    pub async fn tokens(&self, actor: &Actor, filter: &UsageFilter) -> Result<TokenStats, Error> {
+    pub async fn tokens(
+        &self,
+        actor: &Actor,
+        filter: &TokenFilter,
+        series: Option<Dimension>,
+    ) -> Result<TokenStats, Error> {
         actor.require(Permission::ReadStats)?;
-        let sums = self.0.db.read().await?.insights().tokens(filter).await?;
         let mut stats = TokenStats::default();
+        let sums = if let Some(dimension) = series {
+            // Both see one state: what is stacked is as high as the sum of the day.
+            let mut tx = self.0.db.snapshot().await?;
+            let sums = tx.insights().tokens(filter).await?;
+            let mut rows = tx.insights().token_series(filter, dimension).await?;
+            rows.sort_by(|a, b| (&a.day, &a.sum.name).cmp(&(&b.day, &b.sum.name)));
+            stats.series = Some(rows);
+            sums
+        } else {
+            self.0.db.read().await?.insights().tokens(filter).await?
+        };
         for sum in sums {
             match sum.dimension {
                 Dimension::Total => stats.totals = Some(sum),
@@ -128,6 +147,7 @@ impl Insights {
                 Dimension::Agent => stats.by_agent.push(sum),
                 Dimension::Workspace => stats.by_workspace.push(sum),
                 Dimension::Model => stats.by_model.push(sum),
+                Dimension::Source => stats.by_source.push(sum),
             }
         }
         // The last word is the name's: equal sums of one moment have a place, too.
@@ -137,6 +157,7 @@ impl Insights {
             &mut stats.by_agent,
             &mut stats.by_workspace,
             &mut stats.by_model,
+            &mut stats.by_source,
         ] {
             sums.sort_by(|a, b| {
                 b.total_tokens

@@ -14,10 +14,14 @@ use crate::{Error, Store};
 mod checkpoints;
 mod export;
 mod proof;
+mod verification;
 
 pub use checkpoints::EVERY_LINES;
 pub use export::Export;
 pub use proof::prove;
+pub use verification::{MAX_FAULTS, Progress, Verification, Verifications};
+
+use verification::Verifier;
 
 /// Lines read at a time while verifying.
 const PAGE: i64 = 2_000;
@@ -28,6 +32,59 @@ pub struct Ledger {
     store: Store,
     /// What signs checkpoints.
     pub(crate) key: Option<Arc<SigningKey>>,
+    verifier: Arc<Verifier>,
+}
+
+/// A place that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The place.
+    pub seq: i64,
+    /// Why, for a person.
+    pub reason: String,
+}
+
+/// The chain, as far as it was followed.
+#[derive(Debug, Default)]
+struct Chain {
+    head: Head,
+    lines: i64,
+    /// What did not hold; beyond some the rest is as good as known.
+    faults: Vec<Fault>,
+}
+
+impl Chain {
+    /// Follows it to the end of `lines`. After a line that does not belong where it stands, it goes on from there.
+    fn follow(&mut self, lines: &[Line]) {
+        for line in lines {
+            if let Err(reason) = line.verify(&self.head) {
+                self.fault(self.head.seq.saturating_add(1), reason);
+                // What it says itself is looked at where it stands.
+                let before = Head { seq: line.seq.saturating_sub(1), hash: line.prev_hash.clone() };
+                if before != self.head
+                    && let Err(reason) = line.verify(&before)
+                {
+                    self.fault(line.seq, reason);
+                }
+            }
+            self.head = line.head();
+            self.lines += 1;
+        }
+    }
+
+    fn fault(&mut self, seq: i64, reason: String) {
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(Fault { seq, reason });
+        }
+    }
+
+    /// The head, if everything held so far, or the first place that did not.
+    fn verdict(self) -> Verdict {
+        match self.faults.into_iter().next() {
+            None => Verdict::Holds(self.head),
+            Some(Fault { seq, reason }) => Verdict::Broken { seq, reason },
+        }
+    }
 }
 
 /// What a verification found.
@@ -45,8 +102,8 @@ pub enum Verdict {
 }
 
 impl Ledger {
-    pub(crate) const fn new(store: Store) -> Self {
-        Self { store, key: None }
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, key: None, verifier: Arc::default() }
     }
 
     /// The lines that `filter` lets through, oldest first, and where the chain stands.
@@ -155,28 +212,26 @@ fn hold(
             );
             Err((*seq, reason))
         }
-        None => Err((end + 1, format!("it is missing: at {ts} there were lines up to seq {seq}"))),
+        None => Err((
+            end.saturating_add(1),
+            format!("it is missing: at {ts} there were lines up to seq {seq}"),
+        )),
     }
 }
 
 async fn follow(tx: &mut Tx, mut progress: impl FnMut(i64, i64)) -> Result<Verdict, Error> {
     let last = tx.ledger().head().await?.seq;
-    let mut head = Head::default();
+    let mut chain = Chain::default();
     // No line is left of the first one's place, unless someone put it there.
     let mut since = i64::MIN;
     loop {
         let filter = LedgerFilter { since: Some(since), limit: PAGE, ..LedgerFilter::default() };
         let lines = tx.ledger().list(&filter).await?;
-        if lines.is_empty() {
-            return Ok(Verdict::Holds(head));
+        chain.follow(&lines);
+        if lines.is_empty() || !chain.faults.is_empty() {
+            return Ok(chain.verdict());
         }
-        for line in lines {
-            if let Err(reason) = line.verify(&head) {
-                return Ok(Verdict::Broken { seq: head.seq + 1, reason });
-            }
-            head = line.head();
-        }
-        since = head.seq;
-        progress(head.seq, last);
+        since = chain.head.seq;
+        progress(since, last);
     }
 }

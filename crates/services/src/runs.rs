@@ -1,12 +1,14 @@
 //! Agent runs.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use pilotdeck_domain::identity::{Actor, Author, Permission};
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use pilotdeck_domain::runs::{NewRun, Run};
 use pilotdeck_domain::times::WireTime;
 pub use pilotdeck_storage::RunFilter;
-use pilotdeck_storage::{Collection, Document, Page, Tx};
+use pilotdeck_storage::{Collection, Document, Page, RunList, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -23,6 +25,17 @@ pub struct RunPage {
     pub page: Page,
     /// How many match in all.
     pub total: i64,
+    /// When those of the page that are not over last gave a sign of life, by their ids.
+    pub signs: BTreeMap<String, String>,
+}
+
+/// A run, as it stands.
+#[derive(Clone, Debug)]
+pub struct FoundRun {
+    /// The run as it is stored.
+    pub run: Document,
+    /// When it last gave a sign of life, if it ever did.
+    pub last_sign: Option<String>,
 }
 
 /// A run that was asked for, and whether this request made it.
@@ -49,8 +62,14 @@ impl Runs {
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn list(&self, actor: &Actor, filter: &RunFilter) -> Result<RunPage, Error> {
         actor.require(Permission::ReadAgents)?;
-        let (page, total) = self.0.db.snapshot().await?.runs().list(filter).await?;
-        Ok(RunPage { page, total })
+        let mut tx = self.0.db.snapshot().await?;
+        let RunList { page, total, going_on } = tx.runs().list(filter).await?;
+        let signs = if going_on.is_empty() {
+            BTreeMap::new()
+        } else {
+            tx.runs().last_signs(&going_on).await?
+        };
+        Ok(RunPage { page, total, signs })
     }
 
     /// One run, by its id or by the id of its client's session.
@@ -59,10 +78,14 @@ impl Runs {
     ///
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(run.id = reference), err(level = "debug"))]
-    pub async fn get(&self, actor: &Actor, reference: &str) -> Result<Document, Error> {
+    pub async fn get(&self, actor: &Actor, reference: &str) -> Result<FoundRun, Error> {
         actor.require(Permission::ReadAgents)?;
-        let found = self.0.db.read().await?.runs().find_by_reference(reference).await?;
-        found.ok_or_else(|| Error::not_found(Kind::Run, reference))
+        let mut tx = self.0.db.snapshot().await?;
+        let found = tx.runs().find_by_reference(reference).await?;
+        let run = found.ok_or_else(|| Error::not_found(Kind::Run, reference))?;
+        let known = tx.runs().resolve(reference).await?.map(|known| known.id);
+        let signs = tx.runs().last_signs(known.as_slice()).await?;
+        Ok(FoundRun { run, last_sign: signs.into_values().next() })
     }
 
     /// Starts a run, unless a run with its id, or without one a run of its session, exists; then that one is it.

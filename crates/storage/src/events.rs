@@ -1,9 +1,10 @@
 //! Events, append-only.
 
-use pilotdeck_domain::events::Event;
+use futures_util::TryStreamExt as _;
+use pilotdeck_domain::events::{Event, Level, LevelWords};
 use pilotdeck_domain::paging::Cursor;
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, ValueRef as _};
 
 use crate::document::Document;
 use crate::paging::{Page, before};
@@ -15,7 +16,11 @@ use crate::{StoreError, Tx};
 macro_rules! list {
     ($index:literal, $that:literal) => {
         concat!(
-            "SELECT payload_json, ts, id FROM agent_events INDEXED BY ",
+            "SELECT CASE WHEN $9 IS NULL
+                           OR (coalesce(lower(level), 'info') IN (SELECT value FROM json_each($9))) = $10
+                         THEN payload_json END,
+                    ts, id
+               FROM agent_events INDEXED BY ",
             $index,
             " WHERE ", $that,
             " AND ($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR run_id = $2) AND ($3 IS NULL OR agent_id = $3)
@@ -37,6 +42,9 @@ macro_rules! few {
         )
     };
 }
+
+/// As many events are walked past at most for one page of those of a level.
+const MOST_PASSED: i64 = 20_000;
 
 statements! {
     FIND = "SELECT payload_json FROM agent_events WHERE id = $1";
@@ -89,6 +97,8 @@ pub struct EventFilter {
     pub agent_id: Option<String>,
     /// The type.
     pub kind: Option<String>,
+    /// The least level.
+    pub level: Option<Level>,
     /// Not before this time.
     pub since: Option<String>,
     /// Before the page that ended here.
@@ -184,14 +194,22 @@ impl Events<'_> {
         ));
     }
 
-    /// A page of the newest events that `filter` lets through, oldest first.
+    /// A page of the newest events that `filter` lets through, oldest first. Where a level is asked for, it may be a short
+    /// one though more follows.
     ///
     /// # Errors
     ///
     /// If the database fails.
     pub async fn list(&mut self, filter: &EventFilter) -> Result<Page, StoreError> {
         let sql = self.narrowest(filter).await?;
-        let rows = sqlx::query(sql)
+        let words = filter.level.and_then(Level::and_above);
+        let (words, is_in) = match words {
+            None => (None, true),
+            Some(LevelWords::Only(words)) => (Some(words), true),
+            Some(LevelWords::AllBut(words)) => (Some(words), false),
+        };
+        let limit = filter.limit.saturating_add(1);
+        let mut rows = sqlx::query(sql)
             .bind(filter.project_id.as_deref())
             .bind(filter.run_id.as_deref())
             .bind(filter.agent_id.as_deref())
@@ -199,10 +217,33 @@ impl Events<'_> {
             .bind(filter.since.as_deref().unwrap_or_default())
             .bind(filter.before.as_ref().map(|before| &before.time))
             .bind(filter.before.as_ref().map(|before| &before.id))
-            .bind(filter.limit.saturating_add(1))
-            .fetch_all(self.0.conn())
-            .await?;
-        let mut page = Page::of(rows, filter.limit)?;
+            .bind(if words.is_some() { limit.max(MOST_PASSED) } else { limit })
+            .bind(words.map(|words| serde_json::json!(words).to_string()))
+            .bind(is_in)
+            .fetch(self.0.conn());
+        let (mut found, mut passed, mut passed_over) = (Vec::new(), 0, None);
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        while found.len() < most
+            && let Some(row) = rows.try_next().await?
+        {
+            passed += 1;
+            if row.try_get_raw(0)?.is_null() {
+                passed_over = Some(row);
+            } else {
+                passed_over = None;
+                found.push(row);
+            }
+        }
+        drop(rows);
+        // There may be more: the next page goes on where this one gave up.
+        let is_given_up = words.is_some() && found.len() < most && passed >= MOST_PASSED;
+        let end = passed_over.as_ref().or(found.last()).filter(|_| is_given_up);
+        let end = match end {
+            Some(end) => Some(Cursor { time: end.try_get(1)?, id: end.try_get(2)? }),
+            None => None,
+        };
+        let mut page = Page::of(found, filter.limit)?;
+        page.next = page.next.or(end);
         page.documents.reverse();
         Ok(page)
     }

@@ -1,13 +1,15 @@
 //! Aggregates over projects and usage.
 
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Row as _, Sqlite};
 
 use crate::statements::statements;
 use crate::usage::{UsageFilter, counts, in_group, that_match};
 use crate::{StoreError, Tx};
 
-/// The counters of records, in the parts in which they are kept (`migrations/sqlite/0004_pages.sql`).
+/// The counters of records, in the parts in which they are kept (`migrations/sqlite/0004_pages.sql` and
+/// `0005_statistics.sql`).
 macro_rules! sums {
     () => {
         " count(*) AS records,
@@ -17,7 +19,12 @@ macro_rules! sums {
           sum(CAST(u.cost AS INTEGER) >> 32) AS cost_high, sum(CAST(u.cost AS INTEGER) & 0xffffffff) AS cost_low,
           sum(iif(u.cost < 9007199254740992.0,
                   CAST(round((u.cost - CAST(u.cost AS INTEGER)) * 1e10) AS INTEGER), 0)) AS cost_rest,
-          max(u.ts) AS newest"
+          max(u.ts) AS newest,
+          sum(u.cost = 0 AND u.total_tokens > 0) AS unpriced,
+          sum(iif(u.cost = 0 AND u.total_tokens > 0, u.total_tokens >> 32, 0)) AS unpriced_high,
+          sum(iif(u.cost = 0 AND u.total_tokens > 0, u.total_tokens & 0xffffffff, 0)) AS unpriced_low,
+          sum(u.cache_read_tokens >> 32) AS cache_read_high, sum(u.cache_read_tokens & 0xffffffff) AS cache_read_low,
+          sum(u.cache_write_tokens >> 32) AS cache_write_high, sum(u.cache_write_tokens & 0xffffffff) AS cache_write_low"
     };
 }
 
@@ -28,7 +35,29 @@ macro_rules! sums_of_sums {
           sum(completion_high) AS completion_high, sum(completion_low) AS completion_low,
           sum(total_high) AS total_high, sum(total_low) AS total_low,
           sum(cost_high) AS cost_high, sum(cost_low) AS cost_low, sum(cost_rest) AS cost_rest,
-          max(newest) AS newest"
+          max(newest) AS newest, sum(unpriced) AS unpriced,
+          sum(unpriced_high) AS unpriced_high, sum(unpriced_low) AS unpriced_low,
+          sum(cache_read_high) AS cache_read_high, sum(cache_read_low) AS cache_read_low,
+          sum(cache_write_high) AS cache_write_high, sum(cache_write_low) AS cache_write_low"
+    };
+}
+
+/// The columns that have them.
+macro_rules! sum_columns {
+    () => {
+        " records, prompt_high, prompt_low, completion_high, completion_low, total_high, total_low,
+          cost_high, cost_low, cost_rest, newest, unpriced, unpriced_high, unpriced_low,
+          cache_read_high, cache_read_low, cache_write_high, cache_write_low"
+    };
+}
+
+/// The days that lie whole between the bounds.
+macro_rules! whole_days {
+    () => {
+        " FROM usage_sums
+         WHERE group_id IN (SELECT id FROM chosen)
+           AND day >= (SELECT iif(since_cuts, since_day || char(0), since_day) FROM edges)
+           AND day < (SELECT iif(until_cuts OR $6 IS NULL, until_day, until_day || char(0)) FROM edges)"
     };
 }
 
@@ -49,28 +78,59 @@ macro_rules! part_of_a_day {
 macro_rules! all_by {
     ($column:literal) => {
         concat!(
-            "SELECT ", $column, ",", sums_of_sums!(), "
-               FROM (SELECT ", $column, ",", sums_of_sums!(), "
-                       FROM usage_sums
-                      WHERE group_id IN (SELECT id FROM chosen)
-                        AND day >= (SELECT iif(since_cuts, since_day || char(0), since_day) FROM edges)
-                        AND day < (SELECT iif(until_cuts OR $6 IS NULL, until_day, until_day || char(0)) FROM edges)
-                      GROUP BY ", $column, "
+            "SELECT ",
+            $column,
+            ",",
+            sums_of_sums!(),
+            "
+               FROM (SELECT ",
+            $column,
+            ",",
+            sums_of_sums!(),
+            whole_days!(),
+            "
+                      GROUP BY ",
+            $column,
+            "
                       UNION ALL
-                     SELECT ", $column, ", records, prompt_high, prompt_low, completion_high, completion_low,
-                            total_high, total_low, cost_high, cost_low, cost_rest, newest
+                     SELECT ",
+            $column,
+            ",",
+            sum_columns!(),
+            "
                        FROM parts)
-              GROUP BY ", $column
+              GROUP BY ",
+            $column
         )
     };
 }
 
-pub(crate) use sums;
+/// What the bounds cut off, the groups that the other filters let through, and the days of which a bound cuts off some.
+macro_rules! choose {
+    () => {
+        concat!(
+            "WITH edges AS MATERIALIZED (
+                SELECT substr($5, 1, 10) AS since_day, coalesce(substr($6, 1, 10), x'') AS until_day,
+                       EXISTS (SELECT 1 FROM token_usage_records WHERE ts >= substr($5, 1, 10) AND ts < $5)
+                           AS since_cuts,
+                       EXISTS (SELECT 1 FROM token_usage_records
+                                WHERE ts > $6 AND ts < substr($6, 1, 10) || char(1114111)) AS until_cuts),
+            chosen AS MATERIALIZED (
+                SELECT * FROM usage_groups WHERE ", that_match!(), " AND ($7 IS NULL OR model = $7)),
+            parts AS MATERIALIZED (",
+                part_of_a_day!("since_day", "(e.since_cuts OR (e.until_cuts AND e.since_day = e.until_day))"), "
+                 UNION ALL ",
+                part_of_a_day!("until_day", "e.until_cuts AND e.since_day <> e.until_day"), ")"
+        )
+    };
+}
+
+pub(crate) use {sum_columns, sums};
 
 /// What a benchmark compares the server with.
 pub mod bench {
     /// The statement that adds up usage, with a parameter for each field of [`UsageFilter`](crate::UsageFilter), in
-    /// their order: null lets everything through, but `since` is an empty text then.
+    /// their order, and one for the model: null lets everything through, but `since` is an empty text then.
     pub const TOKEN_STATS_SQL: &str = super::TOKENS;
 }
 
@@ -101,16 +161,7 @@ statements! {
     // some records is added up from its records. The newest time says which of two equal totals a reader of the list
     // meets first.
     TOKENS = concat!(
-        "WITH edges AS MATERIALIZED (
-            SELECT substr($5, 1, 10) AS since_day, coalesce(substr($6, 1, 10), x'') AS until_day,
-                   EXISTS (SELECT 1 FROM token_usage_records WHERE ts >= substr($5, 1, 10) AND ts < $5) AS since_cuts,
-                   EXISTS (SELECT 1 FROM token_usage_records
-                            WHERE ts > $6 AND ts < substr($6, 1, 10) || char(1114111)) AS until_cuts),
-        chosen AS MATERIALIZED (SELECT * FROM usage_groups WHERE ", that_match!(), "),
-        parts AS MATERIALIZED (",
-            part_of_a_day!("since_day", "(e.since_cuts OR (e.until_cuts AND e.since_day = e.until_day))"), "
-             UNION ALL ",
-            part_of_a_day!("until_day", "e.until_cuts AND e.since_day <> e.until_day"), "),
+        choose!(), ",
         by_group AS MATERIALIZED (
             SELECT g.*, s.* FROM (", all_by!("group_id"), ") s CROSS JOIN usage_groups g ON g.id = s.group_id)
         SELECT 0 AS dimension, '' AS name,", sums_of_sums!(), " FROM by_group HAVING count(*) > 0
@@ -123,7 +174,24 @@ statements! {
          UNION ALL
         SELECT 4, coalesce(nullif(workspace, ''), 'unknown'),", sums_of_sums!(), " FROM by_group GROUP BY 2
          UNION ALL
-        SELECT 5, coalesce(nullif(model, ''), 'unknown'),", sums_of_sums!(), " FROM by_group GROUP BY 2");
+        SELECT 5, coalesce(nullif(model, ''), 'unknown'),", sums_of_sums!(), " FROM by_group GROUP BY 2
+         UNION ALL
+        SELECT 6, coalesce(nullif(source, ''), 'unknown'),", sums_of_sums!(), " FROM by_group GROUP BY 2");
+    // The same, of each day apart, by the dimension that `$8` says.
+    SERIES = concat!(
+        choose!(), "
+        SELECT $8 AS dimension,
+               CASE $8 WHEN 2 THEN coalesce(nullif(g.project_id, ''), 'unassigned')
+                       WHEN 3 THEN coalesce(nullif(g.agent_id, ''), 'unassigned')
+                       WHEN 4 THEN coalesce(nullif(g.workspace, ''), 'unknown')
+                       WHEN 5 THEN coalesce(nullif(g.model, ''), 'unknown')
+                       WHEN 6 THEN coalesce(nullif(g.source, ''), 'unknown')
+                       ELSE '' END AS name,", sums_of_sums!(), ",
+               iif(s.day = '', 'unknown', s.day) AS of_day
+          FROM (SELECT group_id, day,", sum_columns!(), whole_days!(), "
+                 UNION ALL
+                SELECT group_id, day,", sum_columns!(), " FROM parts) s CROSS JOIN usage_groups g ON g.id = s.group_id
+         GROUP BY of_day, name");
 }
 
 /// How many projects share a status, a priority and a category.
@@ -169,6 +237,49 @@ pub enum Dimension {
     Workspace,
     /// The model.
     Model,
+    /// The program that reported it.
+    Source,
+}
+
+impl Dimension {
+    const ALL: [Self; 7] = [
+        Self::Total,
+        Self::Day,
+        Self::Project,
+        Self::Agent,
+        Self::Workspace,
+        Self::Model,
+        Self::Source,
+    ];
+
+    /// What our statements call it.
+    fn number(self) -> i64 {
+        Self::ALL
+            .into_iter()
+            .zip(0..)
+            .find_map(|(it, number)| (it == self).then_some(number))
+            .unwrap_or_default()
+    }
+
+    fn numbered(number: i64) -> Self {
+        let found = usize::try_from(number).ok().and_then(|number| Self::ALL.get(number));
+        found.copied().unwrap_or(Self::Total)
+    }
+}
+
+/// Which usage to add up.
+#[derive(Clone, Debug, Default)]
+pub struct TokenFilter {
+    /// What the usage must match that lists can ask for, too.
+    pub usage: UsageFilter,
+    /// The model, exactly.
+    pub model: Option<String>,
+}
+
+impl From<UsageFilter> for TokenFilter {
+    fn from(usage: UsageFilter) -> Self {
+        Self { usage, model: None }
+    }
 }
 
 /// Usage that belongs together, added up.
@@ -190,6 +301,23 @@ pub struct TokenSum {
     pub cost: f64,
     /// The time of the newest record.
     pub newest: String,
+    /// Records that used tokens and cost nothing.
+    pub unpriced_records: i64,
+    /// Tokens of these, in all.
+    pub unpriced_tokens: i128,
+    /// Tokens that came out of a cache.
+    pub cache_read_tokens: i128,
+    /// Tokens that were put into a cache.
+    pub cache_write_tokens: i128,
+}
+
+/// The usage of one day that belongs together, added up.
+#[derive(Clone, Debug)]
+pub struct DaySum {
+    /// The day, in UTC.
+    pub day: String,
+    /// The usage.
+    pub sum: TokenSum,
 }
 
 /// Aggregates.
@@ -249,18 +377,44 @@ impl Insights<'_> {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn tokens(&mut self, filter: &UsageFilter) -> Result<Vec<TokenSum>, StoreError> {
-        Ok(sqlx::query(TOKENS)
-            .bind(filter.project_id.as_deref())
-            .bind(filter.agent_id.as_deref())
-            .bind(filter.workspace.as_deref())
-            .bind(filter.source.as_deref())
-            .bind(filter.since.as_deref().unwrap_or_default())
-            .bind(filter.until.as_deref())
+    pub async fn tokens(&mut self, filter: &TokenFilter) -> Result<Vec<TokenSum>, StoreError> {
+        Ok(bound(TOKENS, filter)
             .try_map(|row: SqliteRow| token_sum(&row))
             .fetch_all(self.0.conn())
             .await?)
     }
+
+    /// The same, of each day apart, by `dimension` alone, in no particular order.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn token_series(
+        &mut self,
+        filter: &TokenFilter,
+        dimension: Dimension,
+    ) -> Result<Vec<DaySum>, StoreError> {
+        Ok(bound(SERIES, filter)
+            .bind(dimension.number())
+            .try_map(|row: SqliteRow| {
+                Ok(DaySum { day: row.try_get("of_day")?, sum: token_sum(&row)? })
+            })
+            .fetch_all(self.0.conn())
+            .await?)
+    }
+}
+
+/// The statement with what [`choose`] asks for.
+fn bound<'q>(sql: &'static str, filter: &'q TokenFilter) -> Query<'q, Sqlite, SqliteArguments> {
+    let TokenFilter { usage, model } = filter;
+    sqlx::query(sql)
+        .bind(usage.project_id.as_deref())
+        .bind(usage.agent_id.as_deref())
+        .bind(usage.workspace.as_deref())
+        .bind(usage.source.as_deref())
+        .bind(usage.since.as_deref().unwrap_or_default())
+        .bind(usage.until.as_deref())
+        .bind(model.as_deref())
 }
 
 fn token_sum(row: &SqliteRow) -> Result<TokenSum, sqlx::Error> {
@@ -270,14 +424,7 @@ fn token_sum(row: &SqliteRow) -> Result<TokenSum, sqlx::Error> {
         Ok((i128::from(row.try_get::<i64, _>(high)?) << 32) + i128::from(low))
     };
     Ok(TokenSum {
-        dimension: match row.try_get::<i64, _>(0)? {
-            1 => Dimension::Day,
-            2 => Dimension::Project,
-            3 => Dimension::Agent,
-            4 => Dimension::Workspace,
-            5 => Dimension::Model,
-            _ => Dimension::Total,
-        },
+        dimension: Dimension::numbered(row.try_get(0)?),
         name: row.try_get(1)?,
         records: row.try_get(2)?,
         prompt_tokens: whole(3)?,
@@ -285,6 +432,10 @@ fn token_sum(row: &SqliteRow) -> Result<TokenSum, sqlx::Error> {
         total_tokens: whole(7)?,
         cost: cost(whole(9)?, row.try_get(11)?),
         newest: row.try_get(12)?,
+        unpriced_records: row.try_get(13)?,
+        unpriced_tokens: whole(14)?,
+        cache_read_tokens: whole(16)?,
+        cache_write_tokens: whole(18)?,
     })
 }
 

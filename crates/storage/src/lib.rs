@@ -48,7 +48,9 @@ pub use events::{EventFilter, Events, StoredProposal};
 pub use freshness::{Edition, Freshness};
 pub use history::{Cause, History, HistoryPage};
 pub use identity::{Account, Identity};
-pub use insights::{Dimension, Insights, Money, ProjectCount, TokenSum, bench};
+pub use insights::{
+    DaySum, Dimension, Insights, Money, ProjectCount, TokenFilter, TokenSum, bench,
+};
 pub use ledger::{Ledger, LedgerFilter, LedgerStretch};
 pub use meta::Collection;
 pub use open::{LocalTime, OpenError, OpenOptions, Opened, join, open};
@@ -56,7 +58,7 @@ pub use paging::Page;
 pub use profiles::Profiles;
 pub use projects::{ProjectFilter, Projects};
 pub use receipts::Receipt;
-pub use runs::{KnownRun, RunFilter, Runs};
+pub use runs::{KnownRun, RunFilter, RunList, Runs};
 pub use streams::{Found, Next, Wanted};
 pub use tx::Tx;
 pub use usage::{StoredUsage, Usage, UsageFilter, UsageRow};

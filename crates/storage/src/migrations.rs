@@ -28,6 +28,7 @@ migrations! {
     2 "0002_receipts";
     3 "0003_checkpoints";
     4 "0004_pages";
+    5 "0005_statistics";
 }
 
 /// Brings the database to the newest version, inside the caller's transaction.

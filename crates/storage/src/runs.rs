@@ -1,7 +1,9 @@
 //! Agent runs, and the client sessions that they are found by.
 
+use std::collections::BTreeMap;
+
 use pilotdeck_domain::paging::Cursor;
-use pilotdeck_domain::runs::{Run, Session};
+use pilotdeck_domain::runs::{Run, Session, is_final};
 use pilotdeck_domain::times::WireTime;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -15,7 +17,7 @@ use crate::{StoreError, Tx};
 macro_rules! list {
     ($that:literal) => {
         concat!(
-            "SELECT payload_json, coalesce(created_at, ''), id FROM agent_runs WHERE ",
+            "SELECT payload_json, coalesce(created_at, ''), id, status FROM agent_runs WHERE ",
             $that,
             " AND ",
             before!("agent_runs", "coalesce(created_at, '')", "$4", "$5"),
@@ -77,6 +79,14 @@ statements! {
     LIST_IN_PROJECT_AND_STATUS = list!("project_id = $1 AND status = $3");
     LIST_OF_AGENT_IN_STATUS = list!("agent_id = $2 AND status = $3");
     LIST_IN_PROJECT_OF_AGENT_IN_STATUS = list!("project_id = $1 AND agent_id = $2 AND status = $3");
+    // Each index ends with the time: the newest entry of a run is its last one.
+    SIGNS = "
+        SELECT r.id, max(coalesce(r.updated_at, ''),
+                         coalesce((SELECT max(ts) FROM agent_events WHERE run_id = r.id), ''),
+                         coalesce((SELECT max(ts) FROM token_usage_records WHERE run_id = r.id), ''),
+                         coalesce((SELECT max(ts) FROM token_usage_records
+                                    WHERE run_id = r.payload_json ->> '$.sessionId'), ''))
+          FROM json_each($1) wanted CROSS JOIN agent_runs r ON r.id = wanted.value";
     COUNT = "
         SELECT runs FROM run_counts
          WHERE project_id = coalesce($1, 0) AND agent_id = coalesce($2, 0) AND status = coalesce($3, 0)";
@@ -97,6 +107,17 @@ pub struct RunFilter {
     pub offset: i64,
     /// After the page that ended here.
     pub after: Option<Cursor>,
+}
+
+/// One page of runs.
+#[derive(Clone, Debug, Default)]
+pub struct RunList {
+    /// The runs, newest first, and where the next page begins.
+    pub page: Page,
+    /// How many match in all.
+    pub total: i64,
+    /// Those of the page that are not over.
+    pub going_on: Vec<String>,
 }
 
 /// What something that refers to a run needs to know of it.
@@ -248,12 +269,12 @@ impl Runs<'_> {
         Ok(done.rows_affected())
     }
 
-    /// One page of the runs that `filter` lets through, newest first, and how many there are in all.
+    /// One page of the runs that `filter` lets through, newest first.
     ///
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn list(&mut self, filter: &RunFilter) -> Result<(Page, i64), StoreError> {
+    pub async fn list(&mut self, filter: &RunFilter) -> Result<RunList, StoreError> {
         let (project_id, agent_id, status) =
             (filter.project_id.as_deref(), filter.agent_id.as_deref(), filter.status.as_deref());
         let total = sqlx::query_scalar(COUNT)
@@ -264,7 +285,7 @@ impl Runs<'_> {
             .await?
             .unwrap_or_default();
         if filter.offset >= total {
-            return Ok((Page::default(), total));
+            return Ok(RunList { total, ..RunList::default() });
         }
         let list = match (project_id, agent_id, status) {
             (None, None, None) => LIST,
@@ -286,6 +307,29 @@ impl Runs<'_> {
             .bind(filter.offset)
             .fetch_all(self.0.conn())
             .await?;
-        Ok((Page::of(rows, filter.limit)?, total))
+        let mut going_on = Vec::new();
+        for row in rows.iter().take(usize::try_from(filter.limit).unwrap_or_default()) {
+            if !is_final(row.try_get::<Option<&str>, _>(3)?.unwrap_or_default()) {
+                going_on.push(row.try_get(2)?);
+            }
+        }
+        Ok(RunList { page: Page::of(rows, filter.limit)?, total, going_on })
+    }
+
+    /// When each of these runs last gave a sign of life: it was changed, or an event or a usage record names it. Runs that
+    /// are not there, or never gave any, are left out.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn last_signs(
+        &mut self,
+        ids: &[String],
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        let signs: Vec<(String, String)> = sqlx::query_as(SIGNS)
+            .bind(serde_json::json!(ids).to_string())
+            .fetch_all(self.0.conn())
+            .await?;
+        Ok(signs.into_iter().filter(|(_, sign)| !sign.is_empty()).collect())
     }
 }

@@ -84,15 +84,17 @@ statements! {
     /// Part of a commit.
     pub(crate) APPEND_MANY = "
         INSERT INTO token_usage_records (id, ts, project_id, run_id, agent_id, workspace, session_id, source, model,
-                                         prompt_tokens, completion_tokens, total_tokens, cost, payload_json)
+                                         prompt_tokens, completion_tokens, total_tokens, cost, payload_json,
+                                         cache_read_tokens, cache_write_tokens)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-               value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
+               value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
+               value ->> 15
           FROM jsonb_each($3)";
     REPLACE = "
         UPDATE token_usage_records
            SET ts = $2, project_id = $3, run_id = $4, agent_id = $5, workspace = $6, session_id = $7, source = $8,
                model = $9, prompt_tokens = $10, completion_tokens = $11, total_tokens = $12, cost = $13,
-               payload_json = $14
+               payload_json = $14, cache_read_tokens = $15, cache_write_tokens = $16
          WHERE id = $1";
     LIST = list!("true");
     LIST_IN_PROJECT = list!("project_id = $1");
@@ -211,6 +213,8 @@ impl Usage<'_> {
             .bind(record.total_tokens())
             .bind(record.cost())
             .bind(print(record.document()))
+            .bind(record.cache().read)
+            .bind(record.cache().write)
             .execute(self.0.conn())
             .await?;
         if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Stale) }
@@ -324,6 +328,8 @@ impl From<&UsageRecord> for UsageRow {
             record.total_tokens(),
             record.cost(),
             &document,
+            record.cache().read,
+            record.cache().write,
         );
         let columns = serde_json::to_string(&columns).expect("texts and numbers print");
         Self { columns, document: Document::stored(document) }

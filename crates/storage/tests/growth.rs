@@ -117,11 +117,13 @@ impl Question {
     async fn ask(&self, tx: &mut Tx) -> usize {
         match self {
             Self::Events(filter) => tx.events().list(filter).await.unwrap().documents.len(),
-            Self::Runs(filter) => tx.runs().list(filter).await.unwrap().0.documents.len(),
+            Self::Runs(filter) => tx.runs().list(filter).await.unwrap().page.documents.len(),
             Self::Usage(filter, after) => {
                 tx.usage().list(filter, after.as_ref(), 200).await.unwrap().documents.len()
             }
-            Self::Tokens(filter) => tx.insights().tokens(filter).await.unwrap().len(),
+            Self::Tokens(filter) => {
+                tx.insights().tokens(&filter.clone().into()).await.unwrap().len()
+            }
         }
     }
 }

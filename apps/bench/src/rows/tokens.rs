@@ -69,6 +69,7 @@ fn all_records<'q>() -> Query<'q, Sqlite, SqliteArguments> {
         .bind(everything)
         .bind("")
         .bind(everything)
+        .bind(everything)
 }
 
 /// The median time of the statement, in milliseconds.

@@ -169,7 +169,7 @@ async fn the_newest_events_are_listed_oldest_first() {
         ("type=risk", vec!["b"]),
         ("type=ris", vec![]),
         ("projectId=p&runId=r&agentId=ada&type=note", vec!["a"]),
-        ("level=error&unknown=1", vec!["a", "b", "c", "d", "e", "f"]),
+        ("title=error&unknown=1", vec!["a", "b", "c", "d", "e", "f"]),
         ("since=2026-02-11T15:00:02Z", vec!["c", "d", "e", "f"]),
         ("since=2026-02-11T15:00:02", vec!["c", "d", "e", "f"]),
         ("since=2026-02-11T15:00:02.000001", vec!["d", "e", "f"]),
@@ -274,5 +274,43 @@ async fn more_than_there_is_memory_for_is_refused_and_what_was_taken_is_written(
     assert_eq!(refused.header("retry-after"), Some("1"));
     for taken in waiting {
         assert_eq!(taken.await.unwrap().status, 201);
+    }
+}
+
+#[tokio::test]
+async fn events_are_filtered_by_their_least_level_page_by_page() {
+    let app = TestApp::start().await;
+    let levels = ["debug", "info", "Warning", "error", "odd", "FATAL", "trace"];
+    for (n, level) in levels.iter().cycle().take(21).enumerate() {
+        app.an_event(json!({ "id": format!("evt-{n}"), "level": level, "projectId": "p" })).await;
+    }
+    let seen = async |query: &str| {
+        let (mut ids, mut path) = (Vec::new(), format!("{EVENTS}?limit=2{query}"));
+        loop {
+            let page = app.get(&path).send().await.body;
+            let mut levels: Vec<String> = page["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|event| event["level"].as_str().unwrap().to_owned())
+                .collect();
+            levels.append(&mut ids);
+            ids = levels;
+            let Some(cursor) = page["nextCursor"].as_str() else { return ids };
+            path = format!("{EVENTS}?limit=2{query}&before={cursor}");
+        }
+    };
+
+    for (query, expected) in [
+        ("&level=error", vec!["error", "FATAL"]),
+        ("&level=Warn&projectId=p", vec!["Warning", "error", "FATAL"]),
+        ("&level=warning&type=note", vec!["Warning", "error", "FATAL"]),
+        ("&level=info", vec!["info", "Warning", "error", "odd", "FATAL"]),
+        ("&level=debug", levels.to_vec()),
+        ("&level=loud", levels.to_vec()),
+        ("&level=", levels.to_vec()),
+        ("&level=error&projectId=q", vec![]),
+    ] {
+        assert_eq!(seen(query).await, expected.repeat(3), "{query}");
     }
 }

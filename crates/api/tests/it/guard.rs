@@ -65,6 +65,8 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /api/stream", "401 401 401 403 403 + +"),
     ("GET /api/ledger/export", "401 401 401 403 403 + +"),
     ("GET /api/ledger/key", "401 401 401 403 403 + +"),
+    ("GET /api/ledger/verification", "401 401 401 403 403 + +"),
+    ("POST /api/ledger/verification", "401 401 401 403 403 + +"),
     ("GET /api/admin/backup", "503 401 401 401 401 + 401"),
     ("POST /api/admin/restore", "503 401 401 401 401 + 401"),
     ("POST /api/admin/deploy", "503 401 401 401 401 + 401"),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 mod export;
+mod verification;
 
 const PASSWORD: &str = "correct horse battery staple";
 

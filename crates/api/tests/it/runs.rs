@@ -322,6 +322,7 @@ async fn the_usage_of_a_run_is_counted_once_and_corrected() {
         json!({
             "records": records, "promptTokens": prompt, "completionTokens": 5 * records,
             "totalTokens": prompt + 5 * records, "cost": if records == 0 { 0.0 } else { 0.25 },
+            "unpricedRecords": 0, "unpricedTokens": 0, "cacheReadTokens": 0, "cacheWriteTokens": 0,
         })
     };
 
@@ -435,4 +436,41 @@ async fn a_cursor_that_is_none_of_this_list_is_refused() {
 
         assert_eq!(answer.status, 400, "{path}: {}", answer.text);
     }
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_says_when_it_last_gave_a_sign_of_life() {
+    let app = TestApp::builder().at("2026-02-11T15:00:00Z").start().await;
+    for (id, status) in [
+        ("quiet", "running"),
+        ("talks", "Working on it"),
+        ("spends", "running"),
+        ("over", "Timed_Out"),
+    ] {
+        app.a_run(json!({ "id": id, "status": status, "sessionId": format!("ses-{id}") })).await;
+    }
+    app.clock.turn(TimeDelta::minutes(1));
+    app.an_event(json!({ "runId": "ses-talks" })).await;
+    app.an_event(json!({ "runId": "over" })).await;
+    for (run, ts) in [("spends", "2026-02-11T15:00:30Z"), ("ses-spends", "2026-02-11T15:00:40Z")] {
+        app.post("/api/agent/usage").json(&json!({ "runId": run, "ts": ts })).send().await;
+    }
+
+    let page = app.get(RUNS).send().await.body;
+    let done = app.get(&format!("{RUNS}?status=Timed_Out")).send().await.body;
+
+    let (start, minute) = ("2026-02-11T15:00:00.000000Z", "2026-02-11T15:01:00.000000Z");
+    let expected =
+        json!({ "quiet": start, "talks": minute, "spends": "2026-02-11T15:00:40.000000Z" });
+    assert_eq!(page["signs"], expected);
+    assert_eq!((&done["total"], &done["signs"]), (&json!(1), &json!({})));
+    for (reference, sign) in [("ses-talks", minute), ("quiet", start), ("over", minute)] {
+        let run = app.get(&format!("{RUNS}/{reference}")).send().await.body;
+        assert_eq!(run["lastSignAt"], sign, "{run}");
+        assert!(run["data"].get("lastSignAt").is_none());
+    }
+    app.clock.turn(TimeDelta::minutes(1));
+    app.patch(&format!("{RUNS}/quiet")).json(&json!({ "title": "awake" })).send().await;
+    let signs = app.get(&format!("{RUNS}?limit=4")).send().await.body["signs"].clone();
+    assert_eq!(signs["quiet"], "2026-02-11T15:02:00.000000Z");
 }

@@ -3,7 +3,7 @@
 use pilotdeck_domain::identity::Actor;
 use pilotdeck_domain::ledger::Line;
 use pilotdeck_services::Services;
-use pilotdeck_services::ledger::{LedgerFilter, Verdict, verify};
+use pilotdeck_services::ledger::{LedgerFilter, MAX_FAULTS, Verdict, verify};
 use pilotdeck_storage::{Durability, join};
 use serde_json::json;
 
@@ -76,6 +76,55 @@ async fn tampering_is_found_where_it_begins() {
             Verdict::Holds(head) => panic!("{tampering}: {head:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_verification_beside_the_server_names_every_place_that_does_not_hold() {
+    for (tampering, places) in [
+        ("SELECT 1", vec![]),
+        (
+            "UPDATE ledger SET change = '{}' WHERE seq IN (2, 4); DELETE FROM ledger WHERE seq = 5",
+            vec![2, 4, 5],
+        ),
+        ("UPDATE ledger SET hash = 'f00' WHERE seq = 3", vec![3, 4]),
+        (
+            "DELETE FROM ledger WHERE seq = 3; UPDATE ledger SET ts = '2020' WHERE seq = 4",
+            vec![3, 4],
+        ),
+        (
+            "UPDATE ledger SET ts = CAST(x'ff' AS TEXT) WHERE seq = 4; UPDATE ledger SET ts = '2020' WHERE seq = 3",
+            vec![3, 4],
+        ),
+    ] {
+        let world = world().await;
+        let mut conn = world.elsewhere().await;
+        sqlx::raw_sql(DISARM).execute(&mut conn).await.unwrap();
+        sqlx::raw_sql(tampering).execute(&mut conn).await.unwrap();
+
+        let found = world.services.ledger.verify(&Actor::system()).await.unwrap();
+
+        let named: Vec<i64> = found.faults.iter().map(|fault| fault.seq).collect();
+        assert_eq!(named, places, "{tampering}: {:?}", found.faults);
+        let known = world.services.ledger.verifications(&Actor::system()).unwrap();
+        assert_eq!(known.last.unwrap().faults, found.faults);
+        assert_eq!(known.running, None);
+    }
+}
+
+#[tokio::test]
+async fn so_many_faults_are_named_and_no_more() {
+    let world = World::new().await;
+    let records = vec![fields(json!({})); MAX_FAULTS + 5];
+    world.services.usage.record(&agent(), records).await.unwrap();
+    let mut conn = world.elsewhere().await;
+    sqlx::raw_sql(DISARM).execute(&mut conn).await.unwrap();
+    sqlx::raw_sql("UPDATE ledger SET ts = '2020' WHERE seq > 1").execute(&mut conn).await.unwrap();
+
+    let found = world.services.ledger.verify(&Actor::system()).await.unwrap();
+
+    let expected = i64::try_from(MAX_FAULTS).unwrap();
+    assert_eq!((found.faults.len(), found.lines), (MAX_FAULTS, expected + 6));
+    assert!(!found.are_signatures_verified);
 }
 
 #[tokio::test]

@@ -179,7 +179,7 @@ async fn a_deleted_project_lets_its_runs_go_and_keeps_its_events_and_its_usage()
 
     services.projects.delete(&agent(), "p").await.unwrap();
 
-    let run = services.runs.get(&agent(), "x").await.unwrap();
+    let run = services.runs.get(&agent(), "x").await.unwrap().run;
     assert_eq!(value(&run)["projectId"], json!(null));
     let of_p = || Some("p".to_owned());
     let runs = RunFilter { project_id: of_p(), limit: 10, ..RunFilter::default() };

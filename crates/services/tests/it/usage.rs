@@ -2,7 +2,7 @@
 
 use pilotdeck_domain::actions::ActionsBody;
 use pilotdeck_services::Error;
-use pilotdeck_services::insights::TokenSum;
+use pilotdeck_services::insights::{TokenFilter, TokenSum};
 use pilotdeck_services::projects::BatchOp;
 use pilotdeck_services::usage::UsageFilter;
 use serde_json::{Value, json};
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::world::{World, agent, fields, race, value};
 
 async fn total(world: &World) -> Option<TokenSum> {
-    let filter = UsageFilter::default();
-    world.services.insights.tokens(&agent(), &filter).await.unwrap().totals
+    let filter = TokenFilter::default();
+    world.services.insights.tokens(&agent(), &filter, None).await.unwrap().totals
 }
 
 async fn record(world: &World, items: Value) -> Vec<Option<bool>> {
@@ -183,7 +183,8 @@ async fn sums_stay_exact_beyond_64_bits_and_group_what_is_unnamed() {
     .await;
 
     let filter = UsageFilter::default();
-    let stats = world.services.insights.tokens(&agent(), &filter).await.unwrap();
+    let stats =
+        world.services.insights.tokens(&agent(), &filter.clone().into(), None).await.unwrap();
 
     let sums = |sums: &[TokenSum]| -> Vec<(String, i64, i128)> {
         sums.iter().map(|sum| (sum.name.clone(), sum.records, sum.total_tokens)).collect()
@@ -209,10 +210,19 @@ async fn sums_stay_exact_beyond_64_bits_and_group_what_is_unnamed() {
     assert_eq!(value(&stored[0])["id"], json!("c"));
     let day =
         UsageFilter { until: Some("2026-01-01T12:00:00.000000Z".into()), ..UsageFilter::default() };
-    let stats = world.services.insights.tokens(&agent(), &day).await.unwrap();
+    let stats = world.services.insights.tokens(&agent(), &day.into(), None).await.unwrap();
     assert_eq!(stats.totals.unwrap().records, 1);
     let none = UsageFilter { source: Some("nobody".into()), ..UsageFilter::default() };
-    assert!(world.services.insights.tokens(&agent(), &none).await.unwrap().totals.is_none());
+    assert!(
+        world
+            .services
+            .insights
+            .tokens(&agent(), &none.into(), None)
+            .await
+            .unwrap()
+            .totals
+            .is_none()
+    );
 }
 
 #[tokio::test]

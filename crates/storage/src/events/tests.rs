@@ -1,8 +1,9 @@
 //! Pages of events, read while others write.
 
+use pilotdeck_domain::events::Level;
 use proptest::prelude::*;
 
-use super::EventFilter;
+use super::{EventFilter, MOST_PASSED};
 use crate::testing::database;
 use crate::{Database, Document};
 
@@ -91,6 +92,7 @@ async fn pages_agree(rows: Vec<Row>, later: Vec<Row>, limit: i64) {
                         run_id: run_id.clone(),
                         agent_id: agent_id.clone(),
                         kind,
+                        level: None,
                         since: Some(time(since)),
                         before: None,
                         limit,
@@ -131,4 +133,38 @@ proptest! {
             .unwrap()
             .block_on(pages_agree(rows, later, limit));
     }
+}
+
+/// Events of one moment after another, `$1` of them: every `$2`nd is an error, the others are for whoever looks for a fault.
+const APPEND_LEVELS: &str = "
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+    INSERT INTO agent_events (id, ts, type, level, payload_json)
+    SELECT 'evt-' || i, printf('2026-02-11T12:00:%09.6fZ', i / 1000.0), 'note', iif(i % $2, 'debug', 'Error'),
+           json_object('id', 'evt-' || i)
+      FROM n";
+
+#[tokio::test]
+async fn a_page_of_a_level_walks_past_so_many_and_the_next_one_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = database(&folder).await;
+    let mut tx = database.write().await.unwrap();
+    let (events, every) = (MOST_PASSED * 2 + 10, MOST_PASSED / 2 + 3);
+    sqlx::query(APPEND_LEVELS).bind(events).bind(every).execute(tx.conn()).await.unwrap();
+    tx.commit_without_lines().await.unwrap();
+    let mut filter = EventFilter { level: Some(Level::Warn), limit: 50, ..EventFilter::default() };
+    let (mut found, mut pages) = (Vec::new(), 0);
+
+    loop {
+        let page = database.read().await.unwrap().events().list(&filter).await.unwrap();
+        found.extend(page.documents.iter().rev().map(|event| event.as_str().to_owned()));
+        pages += 1;
+        filter.before = page.next;
+        if filter.before.is_none() {
+            break;
+        }
+    }
+
+    let wanted: Vec<String> =
+        (1..=3).rev().map(|turn| format!(r#"{{"id":"evt-{}"}}"#, turn * every)).collect();
+    assert_eq!((found, pages), (wanted, 3));
 }

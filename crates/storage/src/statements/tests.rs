@@ -23,12 +23,14 @@ const NO_TABLES: [&str; 10] =
     ["wanted", "new", "amounts", "edges", "e", "chosen", "g", "parts", "recent", "CONSTANT"];
 
 /// Statements that look at many rows or sort some, and why they may.
-const EXCUSED: [(&str, &str, &str); 10] = [
+const EXCUSED: [(&str, &str, &str); 12] = [
     ("events", "LIST_IN_RUN", "sorts the events of one moment"),
     ("runs", "FIND_BY_SESSION", "sorts the runs of one session: one for each program"),
     ("runs", "RESOLVE", "sorts the runs of one session: one for each program"),
     ("insights", "TOKENS", "adds up what is kept of each group and day, of which there are few"),
+    ("insights", "SERIES", "adds up what is kept of each group and day, of which there are few"),
     ("usage", "LIST_IN_GROUPS", "sorts a page of each group"),
+    ("sums", "READ_CACHES", "computes all anew"),
     ("sums", "SETTLE_TOTALS", "computes all anew"),
     ("sums", "FORGET_SUMS", "computes all anew"),
     ("sums", "FIND_GROUPS", "computes all anew"),

@@ -12,7 +12,10 @@ use sqlx::AssertSqlSafe;
 
 use super::compute;
 use crate::testing::database;
-use crate::{Dimension, Document, RunFilter, Tx, UsageFilter, UsageRow};
+use crate::{
+    DaySum, Dimension, Document, RunFilter, RunList, TokenFilter, TokenSum, Tx, UsageFilter,
+    UsageRow,
+};
 
 /// Something that happens to the rows.
 #[derive(Clone, Debug)]
@@ -42,6 +45,7 @@ struct Call {
     hours: u8,
     tokens: i64,
     cost: f64,
+    cache: [i64; 2],
 }
 
 fn words<const N: usize>() -> impl Strategy<Value = [Option<u8>; N]> {
@@ -53,8 +57,10 @@ fn call() -> impl Strategy<Value = Call> {
     let tokens = prop_oneof![8 => 0..1000_i64, 1 => Just(i64::MAX), 1 => Just(0)];
     let cost = prop_oneof![8 => (0..2_000_000_000_u32).prop_map(|parts| f64::from(parts) / 1e9), 2 => Just(0.1), 1 => Just(0.0),
         1 => Just(2e9), 1 => Just(1e17), 1 => Just(1e300)];
-    (0..12_u8, words(), named(), named(), 0..72_u8, tokens, cost).prop_map(
-        |(id, belongs, run, session, hours, tokens, cost)| Call {
+    let cache = prop_oneof![4 => Just(0), 4 => 0..1000_i64, 1 => Just(i64::MAX)];
+    let cache = prop::array::uniform2(cache);
+    (0..12_u8, words(), named(), named(), 0..72_u8, tokens, cost, cache).prop_map(
+        |(id, belongs, run, session, hours, tokens, cost, cache)| Call {
             id,
             belongs,
             run,
@@ -62,6 +68,7 @@ fn call() -> impl Strategy<Value = Call> {
             hours,
             tokens,
             cost,
+            cache,
         },
     )
 }
@@ -106,6 +113,7 @@ impl Call {
             "workspace": named("w", workspace), "source": named("s", source), "model": named("m", model),
             "runId": run, "sessionId": named("ses", session), "promptTokens": self.tokens / 2,
             "completionTokens": self.tokens / 3, "totalTokens": self.tokens, "cost": self.cost,
+            "cacheReadTokens": self.cache[0], "data": { "cache": { "write": self.cache[1] } },
         });
         let Value::Object(fields) = fields else { unreachable!() };
         UsageRecord::create(fields, noon()).unwrap()
@@ -184,7 +192,8 @@ async fn kept(tx: &mut Tx) -> Vec<String> {
         tx,
         "SELECT json_array(project_id, agent_id, workspace, source, model, day, records, prompt_high, prompt_low,
                            completion_high, completion_low, total_high, total_low, cost_high, cost_low,
-                           cost_rest, newest)
+                           cost_rest, newest, unpriced, unpriced_high, unpriced_low, cache_read_high,
+                           cache_read_low, cache_write_high, cache_write_low)
            FROM usage_sums s JOIN usage_groups g ON g.id = s.group_id ORDER BY 1",
     )
     .await;
@@ -238,38 +247,109 @@ fn matches(record: &Map<String, Value>, filter: &UsageFilter) -> bool {
         && filter.until.as_deref().is_none_or(|until| ts <= until)
 }
 
-/// Records, tokens, cost and newest time, by dimension and name.
-type Sums = BTreeMap<(u8, String), (i64, i128, f64, String)>;
+/// What is added up of records that belong together.
+#[derive(Debug, PartialEq)]
+struct Facts {
+    records: i64,
+    tokens: i128,
+    cost: f64,
+    newest: String,
+    unpriced: (i64, i128),
+    cache: (i128, i128),
+}
 
-fn added_up<'r>(records: impl Iterator<Item = &'r Map<String, Value>>) -> Sums {
-    let mut groups: BTreeMap<(u8, String), Vec<&Map<String, Value>>> = BTreeMap::new();
-    for record in records {
-        let name = |field: &str, otherwise: &str| {
-            let name = record[field].as_str().filter(|name| !name.is_empty());
-            name.unwrap_or(otherwise).to_owned()
+impl From<TokenSum> for Facts {
+    fn from(sum: TokenSum) -> Self {
+        Self {
+            records: sum.records,
+            tokens: sum.total_tokens,
+            cost: sum.cost,
+            newest: sum.newest,
+            unpriced: (sum.unpriced_records, sum.unpriced_tokens),
+            cache: (sum.cache_read_tokens, sum.cache_write_tokens),
+        }
+    }
+}
+
+impl Facts {
+    fn of(records: &[&Map<String, Value>]) -> Self {
+        let whole = |value: &Value| i128::from(value.as_i64().unwrap());
+        let tokens = |record: &Map<String, Value>| whole(&record["totalTokens"]);
+        let cost = |record: &Map<String, Value>| record["cost"].as_f64().unwrap();
+        let costs = records.iter().map(|record| parts(cost(record))).sum::<i128>();
+        let unpriced = || {
+            let free = records.iter().filter(|record| cost(record) <= 0.0);
+            free.map(|record| tokens(record)).filter(|tokens| *tokens > 0)
         };
-        let day = record["ts"].as_str().unwrap()[..10].to_owned();
-        for key in [
-            (0, String::new()),
-            (1, day),
-            (2, name("projectId", "unassigned")),
-            (3, name("agentId", "unassigned")),
-            (4, name("workspace", "unknown")),
-            (5, name("model", "unknown")),
-        ] {
+        #[expect(clippy::cast_precision_loss, reason = "the answer is the double beside the sum")]
+        Self {
+            records: i64::try_from(records.len()).unwrap(),
+            tokens: records.iter().map(|record| tokens(record)).sum(),
+            cost: costs as f64 / 1e10,
+            newest: records
+                .iter()
+                .map(|record| record["ts"].as_str().unwrap())
+                .max()
+                .unwrap()
+                .to_owned(),
+            unpriced: (i64::try_from(unpriced().count()).unwrap(), unpriced().sum()),
+            cache: (
+                records.iter().map(|record| whole(&record["cacheReadTokens"])).sum(),
+                records.iter().map(|record| whole(&record["data"]["cache"]["write"])).sum(),
+            ),
+        }
+    }
+}
+
+/// By dimension, name and, in a series, day.
+type Sums = BTreeMap<(u8, String, String), Facts>;
+
+const DIMENSIONS: [Dimension; 7] = [
+    Dimension::Total,
+    Dimension::Day,
+    Dimension::Project,
+    Dimension::Agent,
+    Dimension::Workspace,
+    Dimension::Model,
+    Dimension::Source,
+];
+
+fn place(dimension: Dimension) -> u8 {
+    let place = DIMENSIONS.iter().position(|known| *known == dimension).unwrap();
+    u8::try_from(place).unwrap()
+}
+
+fn name(record: &Map<String, Value>, dimension: Dimension) -> String {
+    let (field, otherwise) = match dimension {
+        Dimension::Total => return String::new(),
+        Dimension::Day => return day(record),
+        Dimension::Project => ("projectId", "unassigned"),
+        Dimension::Agent => ("agentId", "unassigned"),
+        Dimension::Workspace => ("workspace", "unknown"),
+        Dimension::Model => ("model", "unknown"),
+        Dimension::Source => ("source", "unknown"),
+    };
+    let name = record[field].as_str().filter(|name| !name.is_empty());
+    name.unwrap_or(otherwise).to_owned()
+}
+
+fn day(record: &Map<String, Value>) -> String {
+    record["ts"].as_str().unwrap()[..10].to_owned()
+}
+
+fn added_up<'r>(
+    records: impl Iterator<Item = &'r Map<String, Value>>,
+    dimensions: &[Dimension],
+    of_day: impl Fn(&Map<String, Value>) -> String,
+) -> Sums {
+    let mut groups: BTreeMap<_, Vec<&Map<String, Value>>> = BTreeMap::new();
+    for record in records {
+        for dimension in dimensions {
+            let key = (place(*dimension), name(record, *dimension), of_day(record));
             groups.entry(key).or_default().push(record);
         }
     }
-    let sum = |records: Vec<&Map<String, Value>>| {
-        let tokens =
-            records.iter().map(|record| i128::from(record["totalTokens"].as_i64().unwrap())).sum();
-        let cost =
-            records.iter().map(|record| parts(record["cost"].as_f64().unwrap())).sum::<i128>();
-        let newest = records.iter().map(|record| record["ts"].as_str().unwrap()).max().unwrap();
-        #[expect(clippy::cast_precision_loss, reason = "the answer is the double beside the sum")]
-        (i64::try_from(records.len()).unwrap(), tokens, cost as f64 / 1e10, newest.to_owned())
-    };
-    groups.into_iter().map(|(key, records)| (key, sum(records))).collect()
+    groups.into_iter().map(|(key, records)| (key, Facts::of(&records))).collect()
 }
 
 /// A cost in the parts that are added up: ten digits after the point, and no more whole units than 64 bits hold.
@@ -281,7 +361,7 @@ fn parts(cost: f64) -> i128 {
     whole * 10_000_000_000 + rest
 }
 
-fn filter() -> impl Strategy<Value = UsageFilter> {
+fn filter() -> impl Strategy<Value = TokenFilter> {
     let named = |prefix: &'static str| {
         prop::option::weighted(0.3, 0..3_u8)
             .prop_map(move |word| word.map(|word| format!("{prefix}{word}")))
@@ -297,19 +377,15 @@ fn filter() -> impl Strategy<Value = UsageFilter> {
             WireTime::from(noon() + TimeDelta::minutes(minutes)).as_str().to_owned()
         }))
     };
-    (named("p"), named("a"), named("w"), named("s"), time(), time()).prop_map(
-        |(project_id, agent_id, workspace, source, since, until)| UsageFilter {
-            project_id,
-            agent_id,
-            workspace,
-            source,
-            since,
-            until,
+    (named("p"), named("a"), named("w"), named("s"), time(), time(), named("m")).prop_map(
+        |(project_id, agent_id, workspace, source, since, until, model)| TokenFilter {
+            usage: UsageFilter { project_id, agent_id, workspace, source, since, until },
+            model,
         },
     )
 }
 
-async fn histories_agree(steps: Vec<Step>, filters: Vec<UsageFilter>) {
+async fn histories_agree(steps: Vec<Step>, filters: Vec<TokenFilter>) {
     let folder = tempfile::tempdir().unwrap();
     let database = database(&folder).await;
     for (place, step) in steps.iter().enumerate() {
@@ -321,27 +397,31 @@ async fn histories_agree(steps: Vec<Step>, filters: Vec<UsageFilter>) {
     let mut tx = database.write().await.unwrap();
     let records = counted(&mut tx).await;
     for filter in filters {
+        let matching = || records.iter().filter(|record| matches(record, &filter.usage));
+        let of_model = || {
+            let wanted = filter.model.as_deref();
+            matching()
+                .filter(move |record| wanted.is_none_or(|it| record["model"].as_str() == Some(it)))
+        };
         let sums = tx.insights().tokens(&filter).await.unwrap();
         let kept: Sums = sums
             .into_iter()
-            .map(|sum| {
-                let dimension = match sum.dimension {
-                    Dimension::Total => 0,
-                    Dimension::Day => 1,
-                    Dimension::Project => 2,
-                    Dimension::Agent => 3,
-                    Dimension::Workspace => 4,
-                    Dimension::Model => 5,
-                };
-                let facts = (sum.records, sum.total_tokens, sum.cost, sum.newest);
-                ((dimension, sum.name), facts)
-            })
+            .map(|sum| ((place(sum.dimension), sum.name.clone(), String::new()), sum.into()))
             .collect();
-        let matching = || records.iter().filter(|record| matches(record, &filter));
-        assert_eq!(kept, added_up(matching()), "{filter:?}");
+        assert_eq!(kept, added_up(of_model(), &DIMENSIONS, |_| String::new()), "{filter:?}");
+        for dimension in &DIMENSIONS[2..] {
+            let series = tx.insights().token_series(&filter, *dimension).await.unwrap();
+            let kept: Sums = series
+                .into_iter()
+                .map(|DaySum { day, sum }| {
+                    ((place(sum.dimension), sum.name.clone(), day), sum.into())
+                })
+                .collect();
+            assert_eq!(kept, added_up(of_model(), &[*dimension], day), "{dimension:?} {filter:?}");
+        }
 
         let wanted: Vec<&str> = matching().map(|record| record["id"].as_str().unwrap()).collect();
-        assert_eq!(all_pages(&mut tx, &filter).await, wanted, "{filter:?}");
+        assert_eq!(all_pages(&mut tx, &filter.usage).await, wanted, "{filter:?}");
     }
     runs_agree(&mut tx).await;
 
@@ -390,7 +470,7 @@ async fn runs_agree(tx: &mut Tx) {
                 };
                 let mut ids = Vec::new();
                 loop {
-                    let (page, total) = tx.runs().list(&filter).await.unwrap();
+                    let RunList { page, total, .. } = tx.runs().list(&filter).await.unwrap();
                     assert_eq!(usize::try_from(total).unwrap(), matching.len(), "{filter:?}");
                     let id =
                         |run: &Document| run.fields().unwrap()["id"].as_str().unwrap().to_owned();
@@ -439,7 +519,7 @@ async fn what_an_older_server_did_is_added_up_when_the_file_is_taken_over() {
                   VALUES ('{total}', '2026-02-11T12:00:00.000000Z', 'r', 7, '{{}}'),
                          ('item', '2026-02-11T12:00:00.000000Z', 'r', 5, '{{}}');
              INSERT OR REPLACE INTO token_usage_records (id, ts, run_id, total_tokens, payload_json)
-                  VALUES ('item', '2026-02-11T12:00:00.000000Z', 'r', 7, '{{}}');
+                  VALUES ('item', '2026-02-11T12:00:00.000000Z', 'r', 7, '{{\"data\":{{\"cache\":{{\"read\":4}}}}}}');
              COMMIT"
         ),
     )
@@ -450,12 +530,13 @@ async fn what_an_older_server_did_is_added_up_when_the_file_is_taken_over() {
     let second = database(&folder).await;
 
     let mut tx = second.read().await.unwrap();
-    let sums = tx.insights().tokens(&UsageFilter::default()).await.unwrap();
+    let sums = tx.insights().tokens(&TokenFilter::default()).await.unwrap();
     let all = sums.iter().find(|sum| sum.dimension == Dimension::Total).unwrap();
     assert_eq!((all.records, all.total_tokens), (1, 7));
+    assert_eq!((all.unpriced_records, all.unpriced_tokens, all.cache_read_tokens), (1, 7, 4));
     for (project, expected) in [(None, 1), (Some("p"), 0), (Some("q"), 1)] {
         let filter =
             RunFilter { project_id: project.map(str::to_owned), limit: 5, ..RunFilter::default() };
-        assert_eq!(tx.runs().list(&filter).await.unwrap().1, expected, "{project:?}");
+        assert_eq!(tx.runs().list(&filter).await.unwrap().total, expected, "{project:?}");
     }
 }
