@@ -480,6 +480,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ledger/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the last verification since the server started found, and how far the present one is. */
+        get: operations["get_verification"];
+        put?: never;
+        /**
+         * Verifies the whole ledger and its checkpoints, as `pilotdeck ledger verify` does, and answers when it is done. Who asks
+         *     while a verification is on its way gets its result. Nothing else waits for it.
+         */
+        post: operations["verify_ledger"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/meta": {
         parameters: {
             query?: never;
@@ -1632,6 +1653,22 @@ export interface components {
             success: components["schemas"]["No"];
         };
         /**
+         * @description Something that does not hold.
+         * @example {
+         *       "seq": 42,
+         *       "reason": "its content does not have the hash that it carries"
+         *     }
+         */
+        FaultView: {
+            /** @description What is wrong with it, for a person. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description The place in the ledger.
+             */
+            seq: number;
+        };
+        /**
          * @description What is wrong with a field.
          * @example {
          *       "field": "name",
@@ -1647,6 +1684,19 @@ export interface components {
         /** @description An object with any fields; anything else is an empty one, or passed over by a change. */
         Fields: {
             [key: string]: unknown;
+        };
+        /** @description One run, as it stands. */
+        FoundRunAnswer: {
+            /** @description The run. */
+            data: components["schemas"]["RunView"];
+            /**
+             * Format: date-time
+             * @description When it last gave a sign of life: the latest of its `updatedAt`, its newest event, and its newest usage record (one
+             *     that names the run, or its client's session in place of it). Null on a run of an older database without any.
+             */
+            lastSignAt: string | null;
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
         };
         /** @description A text. Anything else is kept as it is. */
         FreeText: string;
@@ -2037,6 +2087,25 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /**
+         * @description How far a verification is.
+         * @example {
+         *       "line": 4000,
+         *       "ofLines": 10240
+         *     }
+         */
+        ProgressView: {
+            /**
+             * Format: int64
+             * @description The place reached.
+             */
+            line: number;
+            /**
+             * Format: int64
+             * @description The place of the last line.
+             */
+            ofLines: number;
+        };
         /** @description One project. */
         ProjectAnswer: {
             /** @description What made it so; only with `at`. */
@@ -2373,6 +2442,11 @@ export interface components {
         QueryAt: number | string;
         /** @description A claim in the query string: 1, true, yes, on, or 0, false, no, off. Anything else is passed over. */
         QueryFlag: boolean;
+        /**
+         * @description A level, in any case; `warning` is `warn`, and any other word is passed over.
+         * @enum {string}
+         */
+        QueryLevel: "debug" | "info" | "warn" | "error";
         /** @description A number in the query string. What is no integer means the default, what is out of bounds the nearest bound. */
         QueryNumber: number;
         /**
@@ -2380,6 +2454,11 @@ export interface components {
          * @description The place of a ledger line; an empty one is not given.
          */
         QueryPlace: number;
+        /**
+         * @description What a series is split by; any other word is passed over.
+         * @enum {string}
+         */
+        QuerySeries: "model" | "project" | "agent" | "workspace" | "source";
         /**
          * Format: date-time
          * @description A time in the query string; an empty one is not given.
@@ -2495,6 +2574,16 @@ export interface components {
              * @description The place that was used.
              */
             offset: number;
+            /**
+             * @description When the runs of this page that are not over last gave a sign of life, by their ids; see `lastSignAt` of a run. Over
+             *     are those whose status is success, completed, done, failed, error, cancelled, or a word like these.
+             * @example {
+             *       "run-2026-02-11-login": "2026-02-11T15:20:00.000000Z"
+             *     }
+             */
+            signs: {
+                [key: string]: string;
+            };
             /** @description Always true. */
             success: components["schemas"]["Yes"];
             /**
@@ -2628,6 +2717,13 @@ export interface components {
         };
         /** @description The `updatedAt` that the client has seen, exactly as it was served. What is empty, false or zero asks for nothing. */
         SeenVersion: string;
+        /** @description The usage of one day and one model, project, agent, workspace or source. */
+        SeriesSumView: components["schemas"]["TokenSumView"] & {
+            /** @description The day, as in `byDay`. */
+            day: string;
+            /** @description The model, project, …, as in the list by it. */
+            key: string;
+        };
         /**
          * @description Who signs in.
          * @example {
@@ -2669,6 +2765,11 @@ export interface components {
             recordOnly?: boolean | null;
             /** @description In which run. */
             runId?: components["schemas"]["Reference"] | null;
+        };
+        /** @description The usage that one kind of client reported. */
+        SourceSumView: components["schemas"]["TokenSumView"] & {
+            /** @description The kind of client; `unknown` is none. */
+            source: string;
         };
         /**
          * @description The fields of a new run. Further fields are kept.
@@ -2754,7 +2855,11 @@ export interface components {
          *         "promptTokens": 1200,
          *         "completionTokens": 340,
          *         "totalTokens": 1540,
-         *         "cost": 0.0123
+         *         "cost": 0.0123,
+         *         "unpricedRecords": 0,
+         *         "unpricedTokens": 0,
+         *         "cacheReadTokens": 900,
+         *         "cacheWriteTokens": 0
          *       },
          *       "byDay": [
          *         {
@@ -2763,7 +2868,11 @@ export interface components {
          *           "promptTokens": 1200,
          *           "completionTokens": 340,
          *           "totalTokens": 1540,
-         *           "cost": 0.0123
+         *           "cost": 0.0123,
+         *           "unpricedRecords": 0,
+         *           "unpricedTokens": 0,
+         *           "cacheReadTokens": 900,
+         *           "cacheWriteTokens": 0
          *         }
          *       ],
          *       "byProject": [
@@ -2773,7 +2882,11 @@ export interface components {
          *           "promptTokens": 1200,
          *           "completionTokens": 340,
          *           "totalTokens": 1540,
-         *           "cost": 0.0123
+         *           "cost": 0.0123,
+         *           "unpricedRecords": 0,
+         *           "unpricedTokens": 0,
+         *           "cacheReadTokens": 900,
+         *           "cacheWriteTokens": 0
          *         }
          *       ],
          *       "byAgent": [
@@ -2783,7 +2896,11 @@ export interface components {
          *           "promptTokens": 1200,
          *           "completionTokens": 340,
          *           "totalTokens": 1540,
-         *           "cost": 0.0123
+         *           "cost": 0.0123,
+         *           "unpricedRecords": 0,
+         *           "unpricedTokens": 0,
+         *           "cacheReadTokens": 900,
+         *           "cacheWriteTokens": 0
          *         }
          *       ],
          *       "byWorkspace": [
@@ -2793,7 +2910,11 @@ export interface components {
          *           "promptTokens": 1200,
          *           "completionTokens": 340,
          *           "totalTokens": 1540,
-         *           "cost": 0.0123
+         *           "cost": 0.0123,
+         *           "unpricedRecords": 0,
+         *           "unpricedTokens": 0,
+         *           "cacheReadTokens": 900,
+         *           "cacheWriteTokens": 0
          *         }
          *       ],
          *       "byModel": [
@@ -2803,7 +2924,40 @@ export interface components {
          *           "promptTokens": 1200,
          *           "completionTokens": 340,
          *           "totalTokens": 1540,
-         *           "cost": 0.0123
+         *           "cost": 0.0123,
+         *           "unpricedRecords": 0,
+         *           "unpricedTokens": 0,
+         *           "cacheReadTokens": 900,
+         *           "cacheWriteTokens": 0
+         *         }
+         *       ],
+         *       "bySource": [
+         *         {
+         *           "source": "opencode",
+         *           "records": 1,
+         *           "promptTokens": 1200,
+         *           "completionTokens": 340,
+         *           "totalTokens": 1540,
+         *           "cost": 0.0123,
+         *           "unpricedRecords": 0,
+         *           "unpricedTokens": 0,
+         *           "cacheReadTokens": 900,
+         *           "cacheWriteTokens": 0
+         *         }
+         *       ],
+         *       "series": [
+         *         {
+         *           "day": "2026-02-11",
+         *           "key": "claude-sonnet",
+         *           "records": 1,
+         *           "promptTokens": 1200,
+         *           "completionTokens": 340,
+         *           "totalTokens": 1540,
+         *           "cost": 0.0123,
+         *           "unpricedRecords": 0,
+         *           "unpricedTokens": 0,
+         *           "cacheReadTokens": 900,
+         *           "cacheWriteTokens": 0
          *         }
          *       ]
          *     }
@@ -2817,13 +2971,30 @@ export interface components {
             byModel: components["schemas"]["ModelSumView"][];
             /** @description By project, the most tokens first. */
             byProject: components["schemas"]["ProjectSumView"][];
+            /** @description By the program that reported it, the most tokens first. */
+            bySource: components["schemas"]["SourceSumView"][];
             /** @description By workspace, the most tokens first. */
             byWorkspace: components["schemas"]["WorkspaceSumView"][];
+            /** @description By day and by what `series` names, both ascending; only there when `series` was asked for. */
+            series?: components["schemas"]["SeriesSumView"][] | null;
             /** @description Everything together. */
             totals: components["schemas"]["TokenSumView"];
         };
         /** @description Usage added up. Sums beyond 64 bits are as close as a double comes. */
         TokenSumView: {
+            /**
+             * Format: int64
+             * @description Tokens that came out of the cache of the model's provider, under any of the names that programs have for them
+             *     (`cacheReadTokens`, `cache_read_input_tokens`, `data.tokens.cache.read`, …). Whether `promptTokens` has them, too,
+             *     is up to who reported them.
+             */
+            cacheReadTokens: number;
+            /**
+             * Format: int64
+             * @description Tokens that were put into that cache (`cacheWriteTokens`, `cache_creation_input_tokens`,
+             *     `data.tokens.cache.write`, …).
+             */
+            cacheWriteTokens: number;
             /**
              * Format: int64
              * @description Tokens that came out.
@@ -2849,6 +3020,17 @@ export interface components {
              * @description Tokens in all, as reported.
              */
             totalTokens: number;
+            /**
+             * Format: int64
+             * @description How many of the records used tokens and cost nothing: nobody put a price on them, or they were free. What is
+             *     stored knows no difference.
+             */
+            unpricedRecords: number;
+            /**
+             * Format: int64
+             * @description Tokens of these records, in all.
+             */
+            unpricedTokens: number;
         };
         /** @description How programs identify themselves. */
         TokensView: {
@@ -3037,6 +3219,87 @@ export interface components {
             workspace: string | null;
         } & {
             [key: string]: unknown;
+        };
+        /** @description What a verification of the ledger found. */
+        VerificationAnswer: {
+            /** @description What it found. */
+            data: components["schemas"]["VerificationView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /** @description The last verification, and the one that is on its way. */
+        VerificationsAnswer: {
+            /** @description Both. */
+            data: components["schemas"]["VerificationsView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /**
+         * @description Whether the ledger holds.
+         * @enum {string}
+         */
+        VerificationState: "intact" | "broken";
+        /** @description The last verification, and the one that is on its way. */
+        VerificationsView: {
+            /** @description The last one since the server started; null before the first. */
+            last: components["schemas"]["VerificationView"] | null;
+            /** @description How far the present one is; null while there is none. */
+            running: components["schemas"]["ProgressView"] | null;
+        };
+        /**
+         * @description What a verification of the ledger found.
+         * @example {
+         *       "state": "intact",
+         *       "lines": 10240,
+         *       "lastSeq": 10240,
+         *       "lastHash": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+         *       "checkpoints": 2,
+         *       "lastSignedSeq": 10000,
+         *       "signaturesVerified": true,
+         *       "verifiedAt": "2026-02-11T15:00:00.000000Z",
+         *       "durationMs": 310,
+         *       "faults": []
+         *     }
+         */
+        VerificationView: {
+            /**
+             * Format: int64
+             * @description How many checkpoints were held against their lines.
+             */
+            checkpoints: number;
+            /**
+             * Format: int64
+             * @description How long it took, in milliseconds.
+             */
+            durationMs: number;
+            /** @description What does not hold, the first 20. */
+            faults: components["schemas"]["FaultView"][];
+            /** @description Its hash. */
+            lastHash: string;
+            /**
+             * Format: int64
+             * @description The place of the last one.
+             */
+            lastSeq: number;
+            /**
+             * Format: int64
+             * @description The last line that was signed; 0 if none was. Lines after it are tied to each other alone.
+             */
+            lastSignedSeq: number;
+            /**
+             * Format: int64
+             * @description How many lines were looked at.
+             */
+            lines: number;
+            /** @description Whether the signatures of the checkpoints were looked at: not if the server has no key. */
+            signaturesVerified: boolean;
+            /** @description Whether every line and every checkpoint holds. */
+            state: components["schemas"]["VerificationState"];
+            /**
+             * Format: date-time
+             * @description When it began; what was written later was not looked at.
+             */
+            verifiedAt: string;
         };
         /** @description A word. Anything else counts as not given. */
         Word: string;
@@ -4152,6 +4415,11 @@ export interface operations {
                 agentId?: string;
                 /** @description Only events before the page that came with this `nextCursor`. */
                 before?: string;
+                /**
+                 * @description Only events of this level or a higher one (debug < info < warn < error). What has another word counts as info, but
+                 *     for the usual ones, such as fatal. A page may be short, even empty, though more follows: `nextCursor` says so.
+                 */
+                level?: components["schemas"]["QueryLevel"];
                 /** @description At most this many, 1 to 2000; 200 when absent. */
                 limit?: components["schemas"]["QueryNumber"];
                 /** @description Only events of this project. */
@@ -5392,7 +5660,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RunAnswer"];
+                    "application/json": components["schemas"]["FoundRunAnswer"];
                 };
             };
             /** @description The input is not what it must be */
@@ -6292,6 +6560,127 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LedgerKeyAnswer"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    get_verification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Both */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerificationsAnswer"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    verify_ledger: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerificationAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
                 };
             };
             /** @description There is no credential that holds */
@@ -7571,8 +7960,12 @@ export interface operations {
             query?: {
                 /** @description Only usage of this agent. */
                 agentId?: string;
+                /** @description Only usage of this model. */
+                model?: string;
                 /** @description Only usage of this project. */
                 projectId?: string;
+                /** @description Adds `series`: the usage of each day apart, by this. */
+                series?: components["schemas"]["QuerySeries"];
                 /** @description Only usage from this time on. */
                 since?: components["schemas"]["QueryTime"];
                 /** @description Only usage that this kind of client reported. */

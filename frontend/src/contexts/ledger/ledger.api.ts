@@ -43,3 +43,12 @@ export async function listLines(filter: LineFilter, before: number | undefined, 
 }
 
 export const getLedgerKey = async (signal?: AbortSignal) => (await unwrap(api.GET('/api/ledger/key', { signal }))).data
+
+/** What a verification found. */
+export type Verification = Schemas['VerificationView']
+
+/** Verifies the whole ledger; the answer comes when it is done. */
+export const verifyLedger = async () => (await unwrap(api.POST('/api/ledger/verification'))).data
+
+/** The last verification, and how far the present one is. */
+export const getVerification = async (signal?: AbortSignal) => (await unwrap(api.GET('/api/ledger/verification', { signal }))).data

@@ -13,6 +13,8 @@ export interface Figures {
   tokens: number
   /** Undefined where tokens were used and no price was reported for any. */
   cost: number | undefined
+  /** Tokens of which nobody reported a price. */
+  unpriced: number
 }
 
 /** The names under which a profile works: runs and usage name it by its id, or by its name. */
@@ -24,11 +26,13 @@ export function figuresOf(names: string[], runs: ReadonlyMap<string, RunSum>, su
   const ofUsage = sums.filter(({ agentId }) => names.includes(agentId))
   const tokens = ofUsage.reduce((total, { totalTokens }) => total + totalTokens, 0)
   const price = ofUsage.reduce((total, { cost }) => total + cost, 0)
+  const unpriced = ofUsage.reduce((total, { unpricedTokens }) => total + unpricedTokens, 0)
   return {
     runs: ofRuns.reduce((total, sum) => total + sum.total, 0),
     last: ofRuns.flatMap(({ last }) => last ?? []).sort().at(-1) ?? null,
     tokens,
-    cost: tokens > 0 && price === 0 ? undefined : price,
+    cost: unpriced > 0 && unpriced >= tokens ? undefined : price,
+    unpriced,
   }
 }
 

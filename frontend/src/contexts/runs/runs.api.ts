@@ -35,7 +35,7 @@ export async function listRuns(filter: RunFilter, page: { limit?: number; cursor
     ...page,
   }
   const answer = await unwrap(api.GET('/api/agent/runs', { params: { query }, signal }))
-  return { runs: answer.data, total: answer.total, next: answer.nextCursor, signs: 'signs' in answer ? (answer.signs as Record<string, string>) : {} }
+  return { runs: answer.data, total: answer.total, next: answer.nextCursor, signs: answer.signs }
 }
 
 export const getRun = async (id: string, signal?: AbortSignal) => (await unwrap(api.GET('/api/agent/runs/{id}', { ...at(id), signal }))).data
