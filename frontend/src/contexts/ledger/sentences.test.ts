@@ -10,6 +10,7 @@ const NAMES: Names = {
   project: (id) => (id === 'p1' ? 'Atlas' : undefined),
   user: (id) => (id === 'u1' ? 'admin' : undefined),
   run: (id) => (id === 'r1' ? { title: 'Parser', agentId: 'claude' } : undefined),
+  entry: (id) => (id === 'agent-1' ? 'Planner' : undefined),
   event: (id) => (id === 'e1' ? { title: 'Tests pass', agentId: 'codex' } : undefined),
 }
 
@@ -58,6 +59,12 @@ describe('a line says', () => {
 
     expect(sentence(event, NAMES)).toBe('codex reported “Tests pass” in Atlas')
     expect(sentence({ ...event, subjectId: 'e2' }, NAMES)).toBe('An agent reported an event in Atlas')
+  })
+
+  test('that a profile was switched off', () => {
+    expect(sentence(line('profile.updated', { subjectId: 'agent-1', change: { before: { enabled: true }, after: { enabled: false } } }), NAMES)).toBe(
+      'admin took the profile Planner out of use',
+    )
   })
 
   test('from where somebody signed in, or why not', () => {

@@ -9,6 +9,8 @@ export interface Names {
   project: (id: string) => string | undefined
   user: (id: string) => string | undefined
   run: (id: string) => { title?: string | null; agentId?: string | null } | undefined
+  /** The name of a profile or a capability. */
+  entry: (id: string) => string | undefined
   event: (id: string) => { title?: string | null; message?: unknown; type?: string | null; agentId?: string | null } | undefined
 }
 
@@ -51,6 +53,7 @@ function form(line: Line): string {
   if (!line.operation.endsWith('.updated')) return hasTitle(line) ? 'named' : 'plain'
   const changed = changedFields(line)
   if (changed.length === 0) return 'touched'
+  if (changed.length === 1 && changed[0] === 'enabled') return documents(line).after.enabled ? 'on' : 'off'
   return changed.length === 1 && isShort(changed[0], line) ? 'field' : 'fields'
 }
 
@@ -106,7 +109,7 @@ function subjectOf(line: Line, names: Names): string {
   if (line.subjectKind === 'project') return (id && names.project(id)) || String(told ?? id)
   if (line.subjectKind === 'run') return short(names.run(id)?.title || String(told ?? id))
   if (line.subjectKind === 'user') return (id && names.user(id)) || say('ledger.actors.person')
-  return short(String(told ?? id))
+  return short((id && names.entry(id)) || String(told ?? id))
 }
 
 function placeOf(line: Line, names: Names): string {
