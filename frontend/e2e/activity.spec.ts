@@ -35,7 +35,7 @@ test('filters narrow the ledger by group and text', async ({ page, agent }) => {
   await expect(page.getByText('claude started “Parser” in Atlas')).toBeVisible()
   await expect(page.getByText('Somebody created the project Atlas')).toBeHidden()
 
-  await page.goto('/activity?text=created')
+  await page.goto('/activity?text=the%20project')
   await expect(page.getByText('Somebody created the project Atlas')).toBeVisible()
   await expect(page.getByText('claude started “Parser” in Atlas')).toBeHidden()
 })

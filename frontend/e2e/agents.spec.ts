@@ -76,5 +76,5 @@ test('capabilities are made by the same means', async ({ page }) => {
   await page.getByLabel('Name', { exact: true }).fill('Careful delivery')
   await page.getByLabel('Prompt').fill('Never push by force.')
   await page.getByRole('button', { name: 'Create', exact: true }).click()
-  await expect(page.getByRole('listitem').filter({ hasText: 'Careful delivery' })).toContainText('not recorded')
+  await expect(page.getByRole('list', { name: 'Capabilities' }).getByRole('listitem').filter({ hasText: 'Careful delivery' })).toContainText('not recorded')
 })

@@ -1,13 +1,18 @@
 import { computed, type ComputedRef } from 'vue'
 
+import { useLive } from '@/app/live'
 import { remembered } from '@/app/remembered'
 import { useUrlFilters } from '@/app/urlFilters'
+import { agentSums } from '@/contexts/profiles/profiles.api'
 import { useProjects } from '@/contexts/projects/projects.store'
 import { useTicking } from '@/design/format'
 
 import type { Run, RunFilter } from './runs.api'
 import { isStalled, lastSign } from './stalled'
 import { useRunList } from './useRunList'
+
+/** What usage without an agent is counted under. */
+const NOBODY = 'unassigned'
 
 /** After how many minutes without a sign of life a run counts as stalled; the same on all pages. */
 export const stalledMinutes = remembered('stalledMinutes', 15)
@@ -22,7 +27,7 @@ export function useRunBrowser(projectId?: () => string) {
     agentId: filters.agent,
     status: filters.status,
   }))
-  const { list, error, isLoading, isLoadingMore, reload, more, show } = useRunList(() => asked.value)
+  const { list, error, isLoading, isLoadingMore, reload, more } = useRunList(() => asked.value)
 
   const isSearching = computed(() => filters.text.trim() !== '' || filters.stalled !== '')
   const sought = computed(() => filters.text.trim().toLowerCase())
@@ -39,10 +44,12 @@ export function useRunBrowser(projectId?: () => string) {
     if (!isSearching.value) return runs.slice()
     return runs.filter((run) => (!filters.stalled || isStill(run)) && (!sought.value || hasText(run)))
   })
-  const agents = computed(() => unique(list.value.runs.map(({ agentId }) => agentId)))
+  // Agents of runs that were not fetched are known by what they used.
+  const sums = useLive({ load: (signal) => agentSums(undefined, signal), affects: () => false })
+  const agents = computed(() => unique([...list.value.runs.map(({ agentId }) => agentId), ...(sums.data.value ?? []).map(({ agentId }) => agentId).filter((agentId) => agentId !== NOBODY)]))
   const statuses = computed(() => unique(list.value.runs.map(({ status }) => status)))
 
-  return { filters, isAny, clear, list, shown, error, isLoading, isLoadingMore, isSearching, reload, more, show, agents, statuses }
+  return { filters, isAny, clear, list, shown, error, isLoading, isLoadingMore, isSearching, reload, more, agents, statuses }
 }
 
 const unique = (values: (string | null | undefined)[]) => [...new Set(values.filter((value): value is string => Boolean(value)))].sort()

@@ -102,7 +102,7 @@ export function useRunList(filter: () => RunFilter) {
     current.abort()
   })
   void reload()
-  return { list, error, isLoading, isLoadingMore, reload, more, show }
+  return { list, error, isLoading, isLoadingMore, reload, more }
 }
 
 function empty(): RunList {
