@@ -12,8 +12,11 @@ const MINUTE_MS = 60_000
 /** Whether a run is over. */
 export const isFinal = (run: Pick<Run, 'status'>): boolean => FINAL.has((run.status ?? '').trim().toLowerCase().replace(/[_ ]/g, '-'))
 
+/** What is known of when a run did something. */
+type Times = Partial<Pick<Run, 'updatedAt' | 'startedAt' | 'createdAt'>>
+
 /** The last sign of life that is known of a run: what others heard of it, or its own last change, whichever is later. */
-export function lastSign(run: Pick<Run, 'updatedAt' | 'startedAt' | 'createdAt'>, heard: string | null | undefined): string | null {
+export function lastSign(run: Times, heard: string | null | undefined): string | null {
   const times = [heard, run.updatedAt ?? run.startedAt ?? run.createdAt].filter((time): time is string => Boolean(time))
   return times.sort((left, right) => moment(right) - moment(left))[0] ?? null
 }
@@ -24,7 +27,8 @@ const moment = (time: string) => {
 }
 
 /** Whether a run that is not over gave no sign of life for `minutes`. One of which no time is known is not called so. */
-export function isStalled(run: Pick<Run, 'status'>, sign: string | null | undefined, now: number, minutes: number): boolean {
-  if (isFinal(run) || !sign) return false
-  return now - moment(sign) >= minutes * MINUTE_MS && Number.isFinite(moment(sign))
+export function isStalled(run: Pick<Run, 'status'> & Times, sign: string | null | undefined, now: number, minutes: number): boolean {
+  const last = lastSign(run, sign)
+  if (isFinal(run) || !last) return false
+  return now - moment(last) >= minutes * MINUTE_MS && Number.isFinite(moment(last))
 }

@@ -8,7 +8,7 @@ import { useProjects } from '@/contexts/projects/projects.store'
 import { useTicking } from '@/design/format'
 
 import type { Run, RunFilter } from './runs.api'
-import { isStalled, lastSign } from './stalled'
+import { isStalled } from './stalled'
 import { useRunList } from './useRunList'
 
 /** What usage without an agent is counted under. */
@@ -36,7 +36,7 @@ export function useRunBrowser(projectId?: () => string) {
     [run.title, run.id, run.agentId, run.status, projects.nameOf(run.projectId), run.summary].some(
       (value) => typeof value === 'string' && value.toLowerCase().includes(sought.value),
     )
-  const isStill = (run: Run) => isStalled(run, lastSign(run, list.value.signs.get(run.id)), now.value, stalledMinutes.value)
+  const isStill = (run: Run) => isStalled(run, list.value.signs.get(run.id), now.value, stalledMinutes.value)
 
   const shown = computed(() => {
     const { runs } = list.value
