@@ -25,7 +25,8 @@ export default defineConfig({
     compression({ algorithms: [defineAlgorithm('gzip', { level: 9 }), 'brotliCompress'], threshold: 1024 }),
   ],
   resolve: { alias: { '@': fileURLToPath(new URL('src', import.meta.url)) } },
-  server: { proxy: { '/api': { target: server, changeOrigin: false } } },
+  // The specification of the ledger is shown where it is verified.
+  server: { proxy: { '/api': { target: server, changeOrigin: false } }, fs: { allow: ['.', '../docs'] } },
   build: { target: 'es2022', reportCompressedSize: false, chunkSizeWarningLimit: 700 },
   test: {
     environment: 'happy-dom',

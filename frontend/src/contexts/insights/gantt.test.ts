@@ -10,7 +10,7 @@ const HOUR = 3_600_000
 const ago = (hours: number) => new Date(NOW - hours * HOUR).toISOString()
 const project = (id: string) => ({ id, name: id, createdAt: ago(1000) }) as Project
 const run = (id: string, fields: Partial<Run>) => ({ id, projectId: 'a', status: 'success', ...fields }) as Run
-const isFinal = (status: string | null) => status === 'success'
+const isFinal = ({ status }: Run) => status === 'success'
 
 test('a run is a bar from its begin to its end', () => {
   const [row] = rows([project('a')], [run('r', { startedAt: ago(12), finishedAt: ago(6) })], 1, NOW, isFinal)

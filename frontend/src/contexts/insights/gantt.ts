@@ -34,13 +34,13 @@ export function fittingRange(runs: Run[], now: number): Range {
 }
 
 /** The projects with their runs of the last `days`, the one with the newest run first; those without any come last. */
-export function rows(projects: Project[], runs: Run[], days: Range, now: number, isFinal: (status: string | null) => boolean): Row[] {
+export function rows(projects: Project[], runs: Run[], days: Range, now: number, isFinal: (run: Run) => boolean): Row[] {
   const start = now - days * DAY_MS
   const place = (at: number) => Math.min(100, Math.max(0, ((at - start) / (now - start)) * 100))
   const byProject = new Map<string, Bar[]>()
   for (const run of runs) {
     const from = begin(run)
-    const ended = time(run.finishedAt) || (isFinal(run.status) ? time(run.updatedAt) : now)
+    const ended = time(run.finishedAt) || (isFinal(run) ? time(run.updatedAt) : now)
     if (!run.projectId || !from || ended < start || from > now) continue
     const left = place(from)
     const bars = byProject.get(run.projectId) ?? []

@@ -1,4 +1,4 @@
-import type { Run } from './run.api'
+import type { Run } from './runs.api'
 
 /** The words of a run that is over, as the server takes them; any other is work that goes on. */
 export const FINAL: ReadonlySet<string> = new Set([

@@ -1,0 +1,114 @@
+import { onScopeDispose, ref, shallowRef, watch } from 'vue'
+
+import { ApiFailure } from '@/api/client'
+import { useLines } from '@/app/connection'
+
+import { listLines, type Line, type LineFilter } from './ledger.api'
+
+const PAGE = 200
+/** Lines that come within this time are shown at once, in milliseconds. */
+const GATHER_MS = 100
+
+/** Whether the filters that the server knows let a line through. */
+export function passes(line: Line, filter: LineFilter): boolean {
+  return (
+    (!filter.projectId || line.projectId === filter.projectId) &&
+    (!filter.subjectId || line.subjectId === filter.subjectId) &&
+    (filter.operations.length === 0 || filter.operations.includes(line.operation))
+  )
+}
+
+/**
+ * The ledger, newest line first, backwards page by page and forwards by the stream. While `isHeld` (somebody reads further
+ * down) new lines wait, so that nothing moves under the eyes.
+ */
+export function useLedger(filter: () => LineFilter, isHeld: () => boolean) {
+  const lines = shallowRef<Line[]>([])
+  const waiting = shallowRef<Line[]>([])
+  /** The newest line when the page was filled: later ones came while somebody looked on. */
+  const bornBefore = ref(0)
+  const error = shallowRef<ApiFailure>()
+  const isLoading = ref(true)
+  const isLoadingMore = ref(false)
+  const isComplete = ref(false)
+  let before: number | undefined
+  let current = new AbortController()
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let heard: Line[] = []
+
+  async function reload(isFresh = false) {
+    current.abort()
+    const mine = (current = new AbortController())
+    if (isFresh) {
+      lines.value = []
+      isLoading.value = true
+    }
+    isLoadingMore.value = false
+    try {
+      const stretch = await listLines(filter(), undefined, PAGE, mine.signal)
+      if (mine.signal.aborted) return
+      lines.value = stretch.lines
+      waiting.value = []
+      bornBefore.value = stretch.lines[0]?.seq ?? 0
+      before = stretch.before ?? undefined
+      isComplete.value = stretch.before === null
+      error.value = undefined
+    } catch (failure) {
+      if (mine.signal.aborted) return
+      error.value = failure as ApiFailure
+    }
+    isLoading.value = false
+  }
+
+  /** Fetches the next older lines. */
+  async function more() {
+    if (isLoadingMore.value || isLoading.value || isComplete.value) return
+    const mine = current
+    isLoadingMore.value = true
+    try {
+      const stretch = await listLines(filter(), before, PAGE, mine.signal)
+      if (mine.signal.aborted) return
+      lines.value = [...lines.value, ...stretch.lines]
+      before = stretch.before ?? undefined
+      isComplete.value = stretch.before === null
+    } catch (failure) {
+      if (mine.signal.aborted) return
+      error.value = failure as ApiFailure
+    }
+    isLoadingMore.value = false
+  }
+
+  /** Shows the lines that waited. */
+  function release() {
+    const newest = lines.value[0]?.seq ?? 0
+    lines.value = [...waiting.value.filter(({ seq }) => seq > newest), ...lines.value]
+    waiting.value = []
+  }
+
+  function arrive() {
+    timer = undefined
+    const newest = waiting.value[0]?.seq ?? lines.value[0]?.seq ?? 0
+    const fresh = heard.filter(({ seq }) => seq > newest).sort((left, right) => right.seq - left.seq)
+    heard = []
+    waiting.value = [...fresh, ...waiting.value]
+    if (!isHeld()) release()
+  }
+
+  useLines(
+    (line) => {
+      if (!passes(line, filter())) return
+      heard.push(line)
+      timer ??= setTimeout(arrive, GATHER_MS)
+    },
+    () => void reload(),
+  )
+  watch(filter, (now, old) => {
+    if (JSON.stringify(now) !== JSON.stringify(old)) void reload(true)
+  })
+  onScopeDispose(() => {
+    clearTimeout(timer)
+    current.abort()
+  })
+  void reload()
+  return { lines, waiting, bornBefore, error, isLoading, isLoadingMore, isComplete, reload, more, release }
+}
