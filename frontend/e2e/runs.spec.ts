@@ -87,3 +87,30 @@ test('a person starts a run by hand', async ({ page, agent }) => {
   await page.getByRole('button', { name: 'Start', exact: true }).click()
   await expect(page).toHaveURL(/\/runs\/run-/)
 })
+
+test('runs can be narrowed to one project', async ({ page, agent }) => {
+  await agent.project('atlas')
+  await agent.project('borea')
+  await agent.run('r1', 'atlas', { title: 'Alpha work' })
+  await agent.run('r2', 'borea', { title: 'Beta work' })
+  await page.goto('/runs?project=atlas')
+
+  await expect(page.getByRole('row', { name: /Alpha work/ })).toBeVisible()
+  await expect(page.getByRole('row', { name: /Beta work/ })).toBeHidden()
+})
+
+test('many runs are fetched as somebody scrolls, and counted at once', async ({ page, agent }) => {
+  await agent.project('atlas')
+  for (let first = 0; first < 260; first += 20) {
+    await Promise.all(Array.from({ length: 20 }, (_, index) => agent.run(`r${first + index}`, 'atlas', { title: `Run ${first + index}`, createdAt: `2026-01-01T00:${String(Math.floor((first + index) / 60)).padStart(2, '0')}:${String((first + index) % 60).padStart(2, '0')}Z` })))
+  }
+  await page.goto('/runs')
+  await expect(page.getByText('260 runs')).toBeVisible()
+
+  await page.getByRole('grid', { name: 'Runs' }).focus()
+  await expect(async () => {
+    await page.keyboard.press('End')
+    await expect(page.getByRole('row', { name: /Run 0\b/ })).toBeVisible({ timeout: 500 })
+  }).toPass()
+  expect(await page.getByRole('row').count()).toBeLessThan(80)
+})

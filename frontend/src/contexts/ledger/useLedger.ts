@@ -6,6 +6,8 @@ import { useLines } from '@/app/connection'
 import { listLines, type Line, type LineFilter } from './ledger.api'
 
 const PAGE = 200
+/** Who searches for what the server does not search by reads much and sees little. */
+const LARGE_PAGE = 2_000
 /** Lines that come within this time are shown at once, in milliseconds. */
 const GATHER_MS = 100
 
@@ -20,9 +22,9 @@ export function passes(line: Line, filter: LineFilter): boolean {
 
 /**
  * The ledger, newest line first, backwards page by page and forwards by the stream. While `isHeld` (somebody reads further
- * down) new lines wait, so that nothing moves under the eyes.
+ * down) new lines wait, so that nothing moves under the eyes; while `isSearching` more is fetched at a time.
  */
-export function useLedger(filter: () => LineFilter, isHeld: () => boolean) {
+export function useLedger(filter: () => LineFilter, isHeld: () => boolean, isSearching: () => boolean) {
   const lines = shallowRef<Line[]>([])
   const waiting = shallowRef<Line[]>([])
   /** The newest line when the page was filled: later ones came while somebody looked on. */
@@ -47,9 +49,12 @@ export function useLedger(filter: () => LineFilter, isHeld: () => boolean) {
     try {
       const stretch = await listLines(filter(), undefined, PAGE, mine.signal)
       if (mine.signal.aborted) return
-      lines.value = stretch.lines
+      const newest = stretch.lines[0]?.seq ?? 0
+      // What the stream brought meanwhile may be newer than the answer.
+      const later = [...waiting.value, ...lines.value].filter(({ seq }) => seq > newest)
+      lines.value = [...later, ...stretch.lines]
       waiting.value = []
-      bornBefore.value = stretch.lines[0]?.seq ?? 0
+      bornBefore.value = newest
       before = stretch.before ?? undefined
       isComplete.value = stretch.before === null
       error.value = undefined
@@ -66,7 +71,7 @@ export function useLedger(filter: () => LineFilter, isHeld: () => boolean) {
     const mine = current
     isLoadingMore.value = true
     try {
-      const stretch = await listLines(filter(), before, PAGE, mine.signal)
+      const stretch = await listLines(filter(), before, isSearching() ? LARGE_PAGE : PAGE, mine.signal)
       if (mine.signal.aborted) return
       lines.value = [...lines.value, ...stretch.lines]
       before = stretch.before ?? undefined

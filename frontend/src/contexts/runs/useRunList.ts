@@ -1,7 +1,7 @@
 import { onScopeDispose, ref, shallowRef, triggerRef, watch } from 'vue'
 
 import { ApiFailure } from '@/api/client'
-import { useLines } from '@/app/connection'
+import { useLines, type Line } from '@/app/connection'
 
 import { follow, insert, matches, type RunList } from './runLines'
 import { getRun, listRuns, type RunFilter } from './runs.api'
@@ -19,6 +19,9 @@ export function useRunList(filter: () => RunFilter) {
   const isLoadingMore = ref(false)
   let cursor: string | null = null
   let current = new AbortController()
+  /** Lines that came while something was fetched: the answer may be older than they are. */
+  let heard: Line[] = []
+  let isFetching = true
   let timer: ReturnType<typeof setTimeout> | undefined
 
   /** Fetches as many as there were, so that the place where somebody reads stays. */
@@ -30,6 +33,8 @@ export function useRunList(filter: () => RunFilter) {
       isLoading.value = true
     }
     isLoadingMore.value = false
+    heard = []
+    isFetching = true
     const wanted = Math.max(FIRST_PAGE, isFresh ? 0 : list.value.runs.length)
     const next = empty()
     next.signs = isFresh ? next.signs : new Map(list.value.signs)
@@ -38,35 +43,40 @@ export function useRunList(filter: () => RunFilter) {
       do {
         const page = await listRuns(filter(), { limit: Math.min(PAGE, wanted - next.runs.length), ...(from ? { cursor: from } : {}) }, mine.signal)
         add(next, page)
+        next.total = page.total
         from = page.next
       } while (from && next.runs.length < wanted)
       if (mine.signal.aborted) return
       cursor = from
+      heard.forEach((line) => follow(next, line, filter()))
       list.value = next
       error.value = undefined
     } catch (failure) {
       if (mine.signal.aborted) return
       error.value = failure as ApiFailure
     }
-    isLoading.value = false
+    isLoading.value = isFetching = false
   }
 
   /** Fetches the next older ones. */
   async function more() {
-    if (isLoadingMore.value || isLoading.value || !cursor) return
+    if (isFetching || !cursor) return
     const mine = current
+    heard = []
+    isFetching = true
     isLoadingMore.value = true
     try {
       const page = await listRuns(filter(), { limit: PAGE, cursor }, mine.signal)
       if (mine.signal.aborted) return
       cursor = page.next
       add(list.value, page)
+      heard.filter(({ operation }) => operation === 'run.updated').forEach((line) => follow(list.value, line, filter()))
       triggerRef(list)
     } catch (failure) {
       if (mine.signal.aborted) return
       error.value = failure as ApiFailure
     }
-    isLoadingMore.value = false
+    isLoadingMore.value = isFetching = false
   }
 
   /** Shows what was changed in the list, soon. */
@@ -87,6 +97,7 @@ export function useRunList(filter: () => RunFilter) {
 
   useLines(
     (line) => {
+      if (isFetching) heard.push(line)
       const wanted = follow(list.value, line, filter())
       if (wanted.kind === 'all') void reload()
       if (wanted.kind === 'run') void fetchOne(wanted.id)
@@ -112,7 +123,6 @@ function empty(): RunList {
 function add(list: RunList, page: Awaited<ReturnType<typeof listRuns>>) {
   const known = new Set(list.runs.map(({ id }) => id))
   list.runs.push(...page.runs.filter(({ id }) => !known.has(id)))
-  list.total = page.total
   list.isComplete = page.next === null
   for (const [id, time] of Object.entries(page.signs)) {
     if ((list.signs.get(id) ?? '') < time) list.signs.set(id, time)
