@@ -1,5 +1,4 @@
 import type { DropdownMenuItem } from '@nuxt/ui'
-import { useClipboard } from '@vueuse/core'
 import { inject, type InjectionKey } from 'vue'
 import { useI18n } from 'vue-i18n'
 
@@ -14,6 +13,7 @@ export interface ListActions {
   remove: (projects: Project[]) => void
   save: (project: Project, change: ProjectChange, said?: string) => void
   move: (project: Project, target: { before?: string; after?: string }) => void
+  copy: (text: string) => void
   /** Whether the order is the manual one, so that things can be moved within it. */
   isManual: () => boolean
 }
@@ -32,7 +32,6 @@ export function useListActions(): ListActions {
 export function useProjectMenu() {
   const { t } = useI18n()
   const actions = useListActions()
-  const { copy } = useClipboard({ legacy: true })
 
   const words = (kind: 'status' | 'priority', known: string[], project: Project): DropdownMenuItem[] =>
     known.map((word) => ({
@@ -47,7 +46,7 @@ export function useProjectMenu() {
     [
       { label: t('projects.list.open'), icon: 'i-lucide-arrow-right', kbds: ['enter'], onSelect: () => actions.open(project) },
       { label: t('design.edit'), icon: 'i-lucide-pencil', kbds: ['E'], onSelect: () => actions.edit(project) },
-      { label: t('projects.list.copyId'), icon: 'i-lucide-copy', onSelect: () => void copy(project.id) },
+      { label: t('projects.list.copyId'), icon: 'i-lucide-copy', onSelect: () => actions.copy(project.id) },
     ],
     [
       { label: t('projects.fields.status'), icon: 'i-lucide-circle-dashed', children: [words('status', PROJECT_STATUSES, project)] },
