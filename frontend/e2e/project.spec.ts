@@ -1,7 +1,15 @@
 import { expect, test } from './pilotdeck'
 
 const EVENTS = 10_000
-const AT_A_TIME = 50
+const AT_A_TIME = 100
+
+/** Past the recorder of the journeys, which keeps every request it sees and takes longer for that than the server. */
+async function append(url: string, title: string) {
+  const body = JSON.stringify({ projectId: 'big', agentId: 'claude', title })
+  const response = await globalThis.fetch(`${url}/api/agent/events`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body })
+  if (response.status !== 201) throw new Error(`not appended: ${response.status} ${await response.text()}`)
+  await response.arrayBuffer()
+}
 
 test('a project is changed on the spot', async ({ page, agent }) => {
   await agent.project('apollo', { name: 'Apollo', tags: ['moon', 11], status: 'odd-word', cost: null })
@@ -102,10 +110,11 @@ test('notes save themselves, survive a reload, and meet those of others', async 
   await expect.poll(stored).toBe('# Two and more')
 })
 
-test('the timeline shows what happens while it happens, under its run', async ({ page, agent }) => {
+test('the timeline shows what happens while it happens, under its run', async ({ page, agent, server }) => {
   await agent.project('apollo')
   await page.goto('/projects/apollo')
-  await expect(page.getByText('Nothing has happened yet').or(page.getByRole('list', { name: 'Timeline' }))).toBeVisible()
+  await expect(page.getByText('No agent has reported yet')).toBeVisible()
+  await expect(page.getByText(`${server.url}/api/agent/events`)).toBeVisible()
 
   await agent.run('run-1', 'apollo', { title: 'Build the lander' })
   await agent.event('apollo', 'Legs unfold', { runId: 'run-1' })
@@ -141,11 +150,11 @@ test('the timeline shows what happens while it happens, under its run', async ({
   await expect(list.getByRole('button', { name: /All is well/ })).toBeHidden()
 })
 
-test('ten thousand events stay quick, from the newest to the first', async ({ page, agent }) => {
-  test.setTimeout(240_000)
+test('ten thousand events stay quick, from the newest to the first', async ({ page, agent, server }) => {
+  test.setTimeout(300_000)
   await agent.project('big')
   for (let first = 0; first < EVENTS; first += AT_A_TIME) {
-    await Promise.all(Array.from({ length: AT_A_TIME }, (_, index) => agent.event('big', `event ${first + index}`)))
+    await Promise.all(Array.from({ length: AT_A_TIME }, (_, index) => append(server.url, `event ${first + index}`)))
   }
   await page.goto('/projects/big')
   const list = page.getByRole('list', { name: 'Timeline' })
