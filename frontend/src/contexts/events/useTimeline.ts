@@ -3,7 +3,7 @@ import { computed, onScopeDispose, ref, shallowRef, watch, type ComputedRef, typ
 import type { ApiFailure } from '@/api/client'
 import { useLines, type Line } from '@/app/connection'
 import { listChanges } from '@/contexts/history/history.api'
-import { listRunsOf, readRun, type Run } from '@/contexts/runs/run.api'
+import { listRuns, readRun, type Run } from '@/contexts/runs/runs.api'
 
 import { listEvents } from './events.api'
 import { usePaged, type Paged } from './paged'
@@ -49,8 +49,8 @@ export function useTimeline(of: { projectId: string } | { runId: string }, filte
     })
     const runs = usePaged<string>(async (limit, before, signal) => {
       if (!projectId) return { entries: [], next: null }
-      const { data, nextCursor } = await listRunsOf({ projectId, agentId }, Math.min(limit, MOST_RUNS_AT_A_TIME), before, signal)
-      return { entries: data.map(ofRun), next: nextCursor }
+      const page = await listRuns({ projectId, agentId }, { limit: Math.min(limit, MOST_RUNS_AT_A_TIME), cursor: before }, signal)
+      return { entries: page.runs.map(ofRun), next: page.next }
     })
     const changes = usePaged<number>(async (limit, before, signal) => {
       if (!projectId) return { entries: [], next: null }
