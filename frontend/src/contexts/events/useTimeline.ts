@@ -15,6 +15,8 @@ const GATHER_MS = 200
 /** An event is a little older than the line that tells of it. */
 const SLACK_MS = 10_000
 const MOST_RUNS_AT_A_TIME = 500
+/** More than these nobody keeps who looks at the newest ones. */
+const MOST_ENTRIES = 12_000
 
 /** A timeline that reads itself on and follows the ledger. */
 export interface Timeline {
@@ -30,6 +32,8 @@ export interface Timeline {
   isComplete: ComputedRef<boolean>
   error: ComputedRef<ApiFailure | undefined>
   readOn: () => Promise<void>
+  /** Forgets what is old, so that a page that stays open for days does not grow. */
+  trim: () => void
 }
 
 /** What happened in a project, or in a run, as far as `filter` looks. */
@@ -118,6 +122,9 @@ export function useTimeline(of: { projectId: string } | { runId: string }, filte
     isComplete: computed(() => stretches.value.every(({ isComplete }) => isComplete)),
     error: computed(() => wanted.value.map(({ error }) => error.value).find(Boolean)),
     readOn,
+    trim: () => {
+      if (inOrder.value.length > MOST_ENTRIES) Object.values(sources.value).forEach((source) => source.trim(MOST_ENTRIES / 2))
+    },
   }
 }
 
