@@ -17,6 +17,7 @@ export default defineConfig({
       colorMode: false,
       ui: {
         colors: { primary: 'teal', neutral: 'slate', success: 'emerald', info: 'sky', warning: 'amber', error: 'rose' },
+        empty: { defaultVariants: { variant: 'naked' } },
       },
       // Every icon that the sources name is in the bundle: the page asks no other host for anything.
       icon: { clientBundle: { scan: { globInclude: ['src/**/*.{vue,ts}'], globExclude: ['**/*.test.ts'] }, sizeLimitKb: 0 } },

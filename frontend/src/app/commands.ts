@@ -1,4 +1,4 @@
-import { onScopeDispose, shallowReactive } from 'vue'
+import { onScopeDispose, shallowReactive, watchEffect } from 'vue'
 
 /** Something that a person can do by a key, in the palette, or both. */
 export interface Command {
@@ -17,11 +17,14 @@ const commands = shallowReactive(new Map<string, Command>())
 /** The commands of the page that is shown. */
 export const pageCommands = commands
 
-/** Offers commands as long as the caller's scope lives; `offer` again replaces one of the same id. */
-export function useCommands(offered: Command[] | (() => Command[])) {
-  const list = typeof offered === 'function' ? offered() : offered
-  list.forEach((command) => commands.set(command.id, command))
-  onScopeDispose(() => list.forEach((command) => {
-    if (commands.get(command.id) === command) commands.delete(command.id)
+/** Offers commands as long as the caller's scope lives, named in the language of the moment; one of the same id is replaced. */
+export function useCommands(offered: () => Command[]) {
+  const own = new Map<string, Command>()
+  watchEffect(() => offered().forEach((command) => {
+    own.set(command.id, command)
+    commands.set(command.id, command)
+  }))
+  onScopeDispose(() => own.forEach((command, id) => {
+    if (commands.get(id) === command) commands.delete(id)
   }))
 }

@@ -1,4 +1,6 @@
-import { fieldChanges } from '@/contexts/history/changes'
+import { canSay, say } from '@/app/i18n'
+import { fieldChanges, text } from '@/contexts/history/changes'
+import { plain } from '@/design/plain'
 import { look, type Tone } from '@/design/words'
 
 import type { Entry } from './timeline'
@@ -43,6 +45,17 @@ export const COLOURS: Record<Tone, string> = {
   warning: 'text-warning',
   error: 'text-error',
 }
+
+/** What an event or an action is called: an action by its type unless its sender says more. */
+export function nameOf({ kind, event }: Extract<Entry, { event: unknown }>): string {
+  const action = event.type.replace(/^action\./, '')
+  const known = `events.actions.${action}`
+  if (kind === 'action' && (!event.title || event.title === action) && canSay(known)) return say(known)
+  return event.title || plain(text(event.message).split('\n').find((line) => line.trim()) ?? '') || event.type
+}
+
+/** How the time of an entry is told: today by how long ago it is, under the name of another day by the clock. */
+export const timeForm = (time: string): 'ago' | 'clock' => (new Date(time).toDateString() === new Date().toDateString() ? 'ago' : 'clock')
 
 /** The fields that a change was about. */
 export const fieldsOf = (entry: Extract<Entry, { kind: 'change' }>) => fieldChanges(entry.change.before, entry.change.after)

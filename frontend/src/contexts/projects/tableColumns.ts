@@ -1,22 +1,37 @@
-import { computed } from 'vue'
+import { useElementSize } from '@vueuse/core'
+import { computed, type Ref } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import type { SortKey } from './ordering'
 
-/** The columns of the table, from the left; their widths are classes. */
-export const COLUMNS: { key: SortKey | 'id'; width: string; isNumber?: boolean }[] = [
-  { key: 'name', width: 'w-52 sm:w-60' },
+/** A column of the table; its width is a class. */
+interface Column { key: SortKey | 'id'; width: string; narrow?: string; isNumber?: boolean }
+
+/** The room, in pixels, that all columns need. */
+const WIDE_PX = 1368
+
+const COLUMNS: Column[] = [
+  { key: 'name', width: 'w-60', narrow: 'w-52' },
   { key: 'id', width: 'w-22' },
   { key: 'status', width: 'w-30' },
   { key: 'priority', width: 'w-26' },
-  { key: 'category', width: 'w-32' },
+  { key: 'category', width: 'w-32', narrow: 'w-28' },
   { key: 'progress', width: 'w-20', isNumber: true },
-  { key: 'tags', width: 'w-34' },
+  { key: 'tags', width: 'w-34', narrow: 'w-30' },
   { key: 'budget', width: 'w-26', isNumber: true },
   { key: 'spent', width: 'w-28', isNumber: true },
   { key: 'earned', width: 'w-26', isNumber: true },
-  { key: 'updated', width: 'w-25' },
+  { key: 'updated', width: 'w-25', narrow: 'w-23' },
 ]
+
+const NARROW_COLUMNS = COLUMNS.filter(({ key }) => key !== 'id').map((column) => ({ ...column, width: column.narrow ?? column.width }))
+
+/** The columns that there is room for. The id gives way first: the menu of a row copies it too. */
+export function useColumns(table: Ref<HTMLElement | undefined>) {
+  const { width } = useElementSize(table, { width: WIDE_PX, height: 0 })
+  const isNarrow = computed(() => width.value < WIDE_PX)
+  return { isNarrow, columns: computed(() => (isNarrow.value ? NARROW_COLUMNS : COLUMNS)) }
+}
 
 /** What stands over the columns. */
 export function useColumnTitles() {

@@ -2,7 +2,9 @@
 export type RunColumn = 'project' | 'started' | 'tokens' | 'cost' | 'sign'
 
 /** A table of this width in pixels has two lines for each run instead of columns. */
-const NARROW = 640
+const NARROW = 675
+/** What the column of the project takes at least, with its gap. */
+const PROJECT = 124
 
 const WIDTHS: Record<RunColumn, string> = {
   project: 'minmax(7rem, 1.2fr)',
@@ -14,18 +16,20 @@ const WIDTHS: Record<RunColumn, string> = {
 
 /** How the table looks at a width: which columns there are, and how wide they are. */
 export function columnsAt(width: number, hasProject: boolean): { columns: RunColumn[]; template: string; isNarrow: boolean } {
-  const isNarrow = width > 0 && width < NARROW
+  // Without the column of the project the others have its place.
+  const room = hasProject ? width + PROJECT : width
+  const isNarrow = width > 0 && room < NARROW
   const optional: [RunColumn, boolean][] = [
     ['project', !hasProject],
-    ['started', width >= 820],
-    ['tokens', width >= 1000],
-    ['cost', width >= 920],
-    ['sign', width >= 720],
+    ['started', room >= 905],
+    ['tokens', room >= 1075],
+    ['cost', room >= 990],
+    ['sign', room >= 790],
   ]
   const columns = optional.flatMap(([column, is]) => (is ? [column] : []))
   const has = (column: RunColumn) => (columns.includes(column) ? [WIDTHS[column]] : [])
   const template = isNarrow
     ? ['minmax(0, 1fr)', 'auto', '1.75rem']
-    : ['6.75rem', 'minmax(9rem, 2fr)', ...has('project'), 'minmax(6rem, 1fr)', ...has('started'), '5.5rem', ...has('tokens'), ...has('cost'), ...has('sign'), '2rem']
+    : ['6.75rem', 'minmax(8rem, 2fr)', ...has('project'), 'minmax(6rem, 1fr)', ...has('started'), '5.5rem', ...has('tokens'), ...has('cost'), ...has('sign'), '2rem']
   return { columns, template: template.join(' '), isNarrow }
 }
