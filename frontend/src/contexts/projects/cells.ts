@@ -1,3 +1,4 @@
+import { tagsIn, tagsOf } from './fields'
 import type { Project, ProjectChange } from './projects.api'
 import { same } from './projects.store'
 
@@ -6,12 +7,12 @@ export type TextCell = 'name' | 'category' | 'progress' | 'tags'
 
 /** A field as the text that a person edits. */
 export const cellText = (project: Project, field: TextCell): string =>
-  field === 'tags' ? (project.tags ?? []).join(', ') : String(project[field] ?? '')
+  field === 'tags' ? tagsIn(project).join(', ') : String(project[field] ?? '')
 
 /** The change that the edited text means; `undefined` where it means none, such as a blank name. */
 export function cellChange(project: Project, field: TextCell, text: string): ProjectChange | undefined {
   const value = parsed(project, field, text.trim())
-  return value === undefined || same(value, project[field] ?? (field === 'tags' ? [] : null)) ? undefined : { [field]: value }
+  return value === undefined || same(value, field === 'tags' ? tagsIn(project) : (project[field] ?? null)) ? undefined : { [field]: value }
 }
 
 function parsed(project: Project, field: TextCell, text: string) {
@@ -26,6 +27,3 @@ function parsed(project: Project, field: TextCell, text: string) {
       return tagsOf(text)
   }
 }
-
-/** Tags out of a text, parted by commas of either script. */
-export const tagsOf = (text: string): string[] => [...new Set(text.split(/[,，、]/).map((tag) => tag.trim()).filter(Boolean))]

@@ -1,3 +1,4 @@
+import { tagsIn, totalIn, withTotal } from './fields'
 import type { Project, ProjectChange } from './projects.api'
 import { read, same } from './projects.store'
 
@@ -48,10 +49,10 @@ export function draftOf(project?: Project): Draft {
     priority: project?.priority ?? 'medium',
     category: project?.category ?? '',
     progress: project?.progress ?? 0,
-    tags: [...(project?.tags ?? [])],
+    tags: tagsIn(project),
     budget: amountText(project?.budget),
-    cost: amountText(project?.cost?.total),
-    revenue: amountText(project?.revenue?.total),
+    cost: amountText(totalIn(project?.cost)),
+    revenue: amountText(totalIn(project?.revenue)),
     github: text(field('github')),
     workspace: text(field('workspace')),
     notes: text(field('notes')),
@@ -104,8 +105,8 @@ export function draftChange(draft: Draft, seen?: Project): ProjectChange {
   if (draft.category.trim() !== before.category) change.category = draft.category.trim() || null
   const isChanged = (field: 'budget' | 'cost' | 'revenue') => amountOf(draft[field]) !== amountOf(before[field])
   if (isChanged('budget')) change.budget = amountOf(draft.budget) ?? draft.budget
-  if (isChanged('cost')) change.cost = { ...seen?.cost, total: amountOf(draft.cost) ?? 0 }
-  if (isChanged('revenue')) change.revenue = { ...seen?.revenue, total: amountOf(draft.revenue) ?? 0 }
+  if (isChanged('cost')) change.cost = withTotal(seen?.cost, amountOf(draft.cost) ?? 0)
+  if (isChanged('revenue')) change.revenue = withTotal(seen?.revenue, amountOf(draft.revenue) ?? 0)
   for (const field of draft.custom) {
     const [name, value] = [field.name.trim(), customValue(field)]
     const old = seen && Object.hasOwn(seen, name) ? read(seen, name) : undefined

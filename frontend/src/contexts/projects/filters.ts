@@ -1,5 +1,6 @@
 import type { LocationQuery, LocationQueryRaw } from 'vue-router'
 
+import { tagsIn } from './fields'
 import type { Project } from './projects.api'
 
 /** Status words of projects that nobody works on any more. */
@@ -57,7 +58,7 @@ export function passes(project: Project, filters: Filters): boolean {
     holds(filters.status, project.status) &&
     holds(filters.priority, project.priority) &&
     holds(filters.category, project.category ?? '') &&
-    (filters.tag.length === 0 || filters.tag.some((tag) => project.tags?.includes(tag))) &&
+    (filters.tag.length === 0 || filters.tag.some((tag) => tagsIn(project).includes(tag))) &&
     finds(project, filters.text)
   )
 }

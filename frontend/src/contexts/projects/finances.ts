@@ -1,3 +1,4 @@
+import { isObject, withTotal } from './fields'
 import type { Project, ProjectChange } from './projects.api'
 import { read } from './projects.store'
 
@@ -36,7 +37,6 @@ function parsed(entry: Record<string, unknown>): FinanceRecord {
   }
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 const text = (value: unknown) => (typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '')
 const figure = (value: unknown) => {
   const parsed = typeof value === 'number' ? value : typeof value === 'string' ? Number(value) : 0
@@ -56,7 +56,7 @@ export function balance(records: FinanceRecord[]) {
 /** The change that makes these the books of a project; its cost and revenue are what the books say. */
 export function booksChange(project: Project, records: FinanceRecord[]): ProjectChange {
   const { income, expense } = balance(records)
-  return { orders: records, cost: { ...project.cost, total: expense }, revenue: { ...project.revenue, total: income } }
+  return { orders: records, cost: withTotal(project.cost, expense), revenue: withTotal(project.revenue, income) }
 }
 
 /** A new id as all consoles have made them: `ord-` and eight letters. */

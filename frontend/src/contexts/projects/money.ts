@@ -1,3 +1,4 @@
+import { totalIn } from './fields'
 import { balance, cents, financeRecords, keepsBooks } from './finances'
 import type { Project } from './projects.api'
 
@@ -27,7 +28,7 @@ export interface ProjectMoney {
 export function projectMoney(project: Project): ProjectMoney {
   const records = financeRecords(project)
   const { income, expense } = balance(records)
-  const total = project.cost?.total ?? 0
+  const total = totalIn(project.cost)
   const budget = project.budget
   const [spent, spentFrom] = ((): [number, MoneyOrigin] => {
     if (records.some(({ kind }) => kind === 'expense')) return [expense, 'records']
@@ -35,7 +36,7 @@ export function projectMoney(project: Project): ProjectMoney {
     return project.actualCost > 0 ? [project.actualCost, 'reported'] : [0, 'total']
   })()
   const hasIncome = records.some(({ kind }) => kind === 'income')
-  const earned = hasIncome ? income : (project.revenue?.total ?? 0)
+  const earned = hasIncome ? income : totalIn(project.revenue)
   return {
     budget,
     spent,

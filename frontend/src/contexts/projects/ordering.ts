@@ -1,5 +1,6 @@
 import { PRIORITIES, PROJECT_STATUSES } from '@/design/words'
 
+import { tagsIn } from './fields'
 import { projectMoney } from './money'
 import type { Project } from './projects.api'
 
@@ -45,7 +46,7 @@ const COMPARE: Record<Exclude<SortKey, 'manual'>, (left: Project, right: Project
   priority: (left, right) => place(PRIORITIES, left.priority) - place(PRIORITIES, right.priority) || compareTexts(left.priority, right.priority),
   category: (left, right) => compareTexts(left.category ?? '', right.category ?? ''),
   progress: (left, right) => left.progress - right.progress,
-  tags: (left, right) => compareTexts((left.tags ?? []).join(' '), (right.tags ?? []).join(' ')),
+  tags: (left, right) => compareTexts(tagsIn(left).join(' '), tagsIn(right).join(' ')),
   budget: (left, right) => left.budget - right.budget,
   spent: (left, right) => projectMoney(left).spent - projectMoney(right).spent,
   earned: (left, right) => projectMoney(left).earned - projectMoney(right).earned,

@@ -3,6 +3,7 @@ import { useRoute, useRouter, type LocationQueryRaw } from 'vue-router'
 
 import { oneOf, remembered } from '@/app/remembered'
 
+import { tagsIn } from './fields'
 import { filtered, filtersFrom, filtersQuery, type Filters } from './filters'
 import { sorted, sortFrom, sortText, type Sort } from './ordering'
 import type { Project } from './projects.api'
@@ -33,7 +34,7 @@ export function useProjectList(all: () => Project[]) {
       status: values((project) => [project.status]),
       priority: values((project) => [project.priority]),
       category: values((project) => [project.category ?? '']).filter(Boolean),
-      tag: values((project) => project.tags ?? []),
+      tag: values(tagsIn),
     }
   })
 
