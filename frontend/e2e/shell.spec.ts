@@ -99,12 +99,46 @@ test('a lost connection is said, and what was missed is there when it is back', 
   await expect(lost).toBeHidden()
 })
 
-test('a session that ended elsewhere leads to the sign-in and back', async ({ page }) => {
-  await page.goto('/cost')
-  await expect(page.getByRole('heading', { name: 'Cost', level: 1 })).toBeVisible()
+test('a session that ended is renewed on the spot, and what was being typed is still there', async ({ agent, page }) => {
+  await agent.project('atlas')
+  await page.goto('/projects/atlas/settings')
+  await page.getByRole('button', { name: 'Edit', exact: true }).first().click()
+  await page.getByRole('dialog').getByLabel('Description').fill('half a sentence')
   await page.context().request.post('/api/auth/logout')
 
-  await expect(page).toHaveURL(/\/login\?return=\/cost/, { timeout: 20_000 })
+  const again = page.getByRole('dialog', { name: 'Your session is over' })
+  await expect(again).toBeVisible({ timeout: 20_000 })
+  await again.getByLabel('Password').fill(PASSWORD)
+  await again.getByRole('button', { name: 'Sign in' }).click()
+  await expect(again).toBeHidden()
+
+  await expect(page.getByRole('dialog').getByLabel('Description')).toHaveValue('half a sentence')
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByRole('dialog')).toBeHidden()
+  await agent.patch('/projects/atlas', { name: 'Atlas renamed' })
+  await expect(page.getByRole('button', { name: /^Name: Atlas renamed/ })).toBeVisible()
+})
+
+test('whoever signs out in one tab is out in the others', async ({ page }) => {
+  await page.goto('/cost')
+  const other = await page.context().newPage()
+  await other.goto('/settings')
+  await other.getByRole('button', { name: 'Sign out' }).click()
+
+  await expect(other).toHaveURL(/\/login/)
+  await expect(page).toHaveURL(/\/login/)
+})
+
+test('nothing that a browser keeps can break the page', async ({ agent, page }) => {
+  await agent.project('atlas', { name: 'Atlas' })
+  await page.addInitScript(() => {
+    const names = ['theme', 'language', 'recent', 'currency', 'projects.view', 'projects.sort', 'views', 'stalledMinutes', 'seenSeq', 'dismissedRuns', 'sidebar', 'sidebar-main']
+    names.forEach((name, index) => localStorage.setItem(`pilotdeck.${name}`, ['{"0":', 'null', '[null]', '-1e999', '{"a":1}'][index % 5] ?? ''))
+  })
+  for (const path of ['/', '/projects', '/runs?stalled=1&status=%00&status=b', '/settings', '/activity', '/cost?from=x&to=y&by=zzz']) {
+    await page.goto(path)
+    await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+  }
 })
 
 test('an address that leads nowhere says so and helps', async ({ page }) => {

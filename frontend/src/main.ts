@@ -6,11 +6,13 @@ import { createApp } from 'vue'
 
 import App from './app/App.vue'
 import { applyLanguage, i18n } from './app/i18n'
-import { router } from './app/router'
+import { leaveWithSession, router } from './app/router'
 
 async function start() {
   await applyLanguage()
-  createApp(App).use(createPinia()).use(i18n).use(router).use(ui).mount('#app')
+  const app = createApp(App).use(createPinia())
+  leaveWithSession()
+  app.use(i18n).use(router).use(ui).mount('#app')
 }
 
 void start()

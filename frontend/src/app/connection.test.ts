@@ -21,7 +21,7 @@ let streams: ReturnType<typeof stream>[] = []
 const scope = effectScope()
 
 beforeEach(() => {
-  vi.useFakeTimers({ shouldAdvanceTime: true })
+  vi.useFakeTimers({ shouldAdvanceTime: true, toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] })
   asked.length = 0
   streams = []
   vi.stubGlobal('navigator', { ...navigator, locks: undefined })
@@ -75,4 +75,32 @@ test('a gap that the server cannot fill makes everybody fetch anew', async () =>
 
   await vi.waitFor(() => expect(resyncs).toHaveBeenCalled())
   expect(useConnection().lastSeq.value).toBe(1000)
+})
+
+test('a tab that holds the connection and says nothing is taken from, and gives way when it wakes', async () => {
+  const taken: { work: () => Promise<void>; lose: (reason: Error) => void }[] = []
+  const request = vi.fn((_name: string, options: { steal?: boolean; signal?: AbortSignal }, work: () => Promise<void>) =>
+    new Promise<void>((_, reject) => {
+      options.signal?.addEventListener('abort', () => reject(new Error('aborted')))
+      if (!options.steal) return
+      taken.push({ work, lose: reject })
+      void work()
+    }))
+  vi.stubGlobal('navigator', { ...navigator, locks: { request } })
+  const other = new BroadcastChannel('pilotdeck.stream')
+
+  connect()
+  for (let passed = 0; passed < 200; passed += 5) {
+    other.postMessage({ kind: 'alive' })
+    await vi.advanceTimersByTimeAsync(5_000)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(streams).toHaveLength(0)
+  for (let passed = 0; passed < 100; passed += 5) await vi.advanceTimersByTimeAsync(5_000)
+  expect(streams).toHaveLength(1)
+
+  taken[0]?.lose(new Error('stolen'))
+  await vi.waitFor(() => expect(request).toHaveBeenCalledTimes(3))
+  expect(request.mock.calls[2]?.[1].steal).toBeUndefined()
+  other.close()
 })

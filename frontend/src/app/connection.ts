@@ -9,13 +9,16 @@ export type Line = Schemas['LineView']
 /** `idle` before the start, `live` while lines come, `lost` while the server cannot be heard. */
 export type ConnectionState = 'idle' | 'connecting' | 'live' | 'lost'
 
-type Heard = { kind: 'line'; line: Line } | { kind: 'resync'; lastSeq: number } | { kind: 'state'; state: ConnectionState } | { kind: 'who' }
+type Heard = { kind: 'line'; line: Line } | { kind: 'resync'; lastSeq: number } | { kind: 'state'; state: ConnectionState } | { kind: 'who' } | { kind: 'alive' }
 
 /** The server says something every 15 seconds; three times that without a word is a dead connection. */
 const SILENCE_MS = 45_000
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 15_000
 const CHANNEL = 'pilotdeck.stream'
+/** A tab that holds the connection and does nothing, says so this often; one that does not for long is frozen. */
+const SIGN_MS = 10_000
+const FROZEN_MS = 75_000
 
 const state = ref<ConnectionState>('idle')
 const lastSeq = ref(0)
@@ -29,7 +32,7 @@ function hear(heard: Heard) {
   if (heard.kind === 'state') state.value = heard.state
   if (heard.kind === 'resync') {
     lastSeq.value = heard.lastSeq
-    resyncListeners.forEach((listener) => listener())
+    fetchAnew()
   }
   if (heard.kind === 'line' && heard.line.seq > lastSeq.value) {
     lastSeq.value = heard.line.seq
@@ -50,25 +53,76 @@ export function connect() {
   stop = controller
   state.value = 'connecting'
   const channel = new BroadcastChannel(CHANNEL)
-  channel.onmessage = ({ data }: MessageEvent<Heard>) => hear(data)
   controller.signal.addEventListener('abort', () => channel.close())
-  const tell = (heard: Heard) => {
-    if (controller.signal.aborted) return
-    hear(heard)
+  if (navigator.locks) takeTurns(channel, controller.signal)
+  else void lead(channel, controller.signal)
+}
+
+/** Holds the connection for all tabs, until it is taken away. */
+async function lead(channel: BroadcastChannel, signal: AbortSignal) {
+  let saidAt = 0
+  const post = (heard: Heard) => {
+    if (signal.aborted) return
+    saidAt = Date.now()
     channel.postMessage(heard)
   }
-  const lead = async () => {
+  channel.onmessage = ({ data }: MessageEvent<Heard>) => {
+    if (data.kind === 'who') post({ kind: 'state', state: state.value })
+  }
+  const alive = setInterval(() => {
+    if (Date.now() - saidAt >= SIGN_MS) post({ kind: 'alive' })
+  }, SIGN_MS)
+  signal.addEventListener('abort', () => clearInterval(alive), { once: true })
+  const tell = (heard: Heard) => {
+    if (signal.aborted) return
+    hear(heard)
+    post(heard)
+  }
+  await follow(tell, signal)
+}
+
+/** Waits for the connection and hears meanwhile what the tab says that holds it. A frozen tab says nothing: it is taken from. */
+function takeTurns(channel: BroadcastChannel, signal: AbortSignal) {
+  let heardAt = Date.now()
+  let turn = new AbortController()
+  let isLeading = false
+
+  function take(isByForce: boolean) {
+    const mine = (turn = new AbortController())
+    const during = AbortSignal.any([signal, mine.signal])
+    isLeading = false
     channel.onmessage = ({ data }: MessageEvent<Heard>) => {
-      if (data.kind === 'who') channel.postMessage({ kind: 'state', state: state.value } satisfies Heard)
+      heardAt = Date.now()
+      hear(data)
     }
-    await follow(tell, controller.signal)
-  }
-  if (navigator.locks) {
     channel.postMessage({ kind: 'who' } satisfies Heard)
-    navigator.locks.request(CHANNEL, { signal: controller.signal }, lead).catch(() => undefined)
-  } else {
-    void lead()
+    const work = () => {
+      isLeading = true
+      return lead(channel, during)
+    }
+    void navigator.locks
+      .request(CHANNEL, isByForce ? { steal: true } : { signal: during }, work)
+      .catch(() => undefined)
+      .then(() => {
+        // Another tab thought this one frozen: it goes on as one of those that listen.
+        mine.abort()
+        if (turn === mine && !signal.aborted) take(false)
+      })
   }
+
+  take(false)
+  let lookedAt = Date.now()
+  const watch = setInterval(() => {
+    const now = Date.now()
+    // Whoever slept has heard nothing, and cannot blame the others for it.
+    if (now - lookedAt > 3 * SIGN_MS) heardAt = now
+    lookedAt = now
+    if (isLeading || now - heardAt < FROZEN_MS) return
+    heardAt = now
+    turn.abort()
+    take(true)
+  }, SIGN_MS)
+  signal.addEventListener('abort', () => clearInterval(watch), { once: true })
 }
 
 /** Ends what {@link connect} began. */
@@ -97,7 +151,6 @@ async function follow(tell: (heard: Heard) => void, signal: AbortSignal) {
 /** Listens to one connection until it ends, and says whether it began. */
 async function listen(tell: (heard: Heard) => void, signal: AbortSignal, isFirst: boolean): Promise<boolean> {
   const dead = new AbortController()
-  signal.addEventListener('abort', () => dead.abort(), { once: true })
   let silence: ReturnType<typeof setTimeout> | undefined
   const alive = () => {
     clearTimeout(silence)
@@ -123,7 +176,7 @@ async function listen(tell: (heard: Heard) => void, signal: AbortSignal, isFirst
     const address = lastSeq.value > 0 ? `/api/stream?since=${lastSeq.value}` : '/api/stream'
     const response = await globalThis.fetch(address, {
       headers: { Accept: 'text/event-stream' },
-      signal: dead.signal,
+      signal: AbortSignal.any([signal, dead.signal]),
       cache: 'no-store',
     })
     if (response.status === 401) signedOut()
@@ -150,6 +203,7 @@ function rest(duration: number, signal: AbortSignal) {
       clearTimeout(timer)
       removeEventListener('online', end)
       document.removeEventListener('visibilitychange', end)
+      signal.removeEventListener('abort', end)
       hurry = undefined
       resolve()
     }
@@ -171,6 +225,11 @@ export function useConnection() {
     /** Tries again now. */
     retry: () => hurry?.(),
   }
+}
+
+/** Makes everybody fetch anew, as after a gap. */
+export function fetchAnew() {
+  resyncListeners.forEach((listener) => listener())
 }
 
 /** Calls `onLine` for every line of the ledger, and `onResync` when some were missed, as long as the caller's scope lives. */

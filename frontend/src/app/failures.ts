@@ -9,3 +9,9 @@ export function failureText(error: unknown): string {
   const path = `failures.${error.code}`
   return canSay(path) ? say(path) : error.message
 }
+
+/** Where Vue says that a component cannot be shown: its words, and the numbers that stand for them in the built page. */
+const FATAL = ['setup function', 'render function', 'component update', 'async component loader', '#runtime-0', '#runtime-1', '#runtime-13', '#runtime-15']
+
+/** Whether an error that Vue caught leaves nothing to be shown; one of a handler or a watcher does not. */
+export const isFatal = (info: string): boolean => FATAL.some((place) => info.endsWith(place))

@@ -1,7 +1,7 @@
 import { createI18n } from 'vue-i18n'
 import { computed } from 'vue'
 
-import { remembered } from './remembered'
+import { oneOf, remembered } from './remembered'
 
 /** The languages of the console. */
 export const LANGUAGES = ['en', 'zh'] as const
@@ -14,7 +14,7 @@ const sources = {
   zh: () => import('./messages.zh'),
 }
 
-const wish = remembered<Language | 'auto'>('language', 'auto')
+const wish = remembered<Language | 'auto'>('language', 'auto', oneOf('auto', ...LANGUAGES))
 
 /** The language of the browser, if the console speaks it. */
 function ofBrowser(): Language {

@@ -79,3 +79,38 @@ test('nothing is fetched for a page that was left', async () => {
 
   expect(load).toHaveBeenCalledTimes(1)
 })
+
+test('lines that come faster than answers do not keep the answers away', async () => {
+  let count = 0
+  const load = vi.fn((signal: AbortSignal) => new Promise<number>((resolve, reject) => {
+    const mine = ++count
+    setTimeout(() => resolve(mine), 1000)
+    signal.addEventListener('abort', () => reject(signal.reason as Error))
+  }))
+  const { data } = live({ load, affects: () => true })
+  for (let passed = 0; passed < 5000; passed += 50) {
+    listeners[0]?.onLine({ operation: 'event.appended' } as Line)
+    await vi.advanceTimersByTimeAsync(50)
+  }
+
+  expect(data.value).toBeGreaterThanOrEqual(3)
+  await vi.advanceTimersByTimeAsync(3000)
+  expect(data.value).toBe(count)
+})
+
+test('the failure of one choice is not shown for the next one', async () => {
+  const wish = ref('broken')
+  const { error, isLoading } = live({
+    watch: wish,
+    load: (signal) => (wish.value === 'broken' ? Promise.reject(new Error('no')) : new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))),
+    affects: () => false,
+  })
+  await vi.advanceTimersByTimeAsync(0)
+  expect(error.value).toBeDefined()
+
+  wish.value = 'slow'
+  await vi.advanceTimersByTimeAsync(0)
+
+  expect(error.value).toBeUndefined()
+  expect(isLoading.value).toBe(true)
+})

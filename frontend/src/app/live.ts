@@ -37,10 +37,13 @@ export function useLive<T>(options: LiveOptions<T>): Live<T> {
   const isLoading = ref(true)
   let current: AbortController | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
+  /** Whether a line came that the answer under way may not know of. */
+  let isOutdated = false
 
   const reload = async () => {
     clearTimeout(timer)
     timer = undefined
+    isOutdated = false
     current?.abort()
     const mine = new AbortController()
     current = mine
@@ -54,15 +57,24 @@ export function useLive<T>(options: LiveOptions<T>): Live<T> {
       error.value = failure as ApiFailure
     }
     isLoading.value = false
+    current = undefined
+    if (isOutdated) soon()
+  }
+  // A fetch that is under way is awaited: where lines come faster than answers, nothing would ever be shown.
+  const follow = () => {
+    timer = undefined
+    if (current) isOutdated = true
+    else void reload()
   }
   const soon = () => {
-    timer ??= setTimeout(() => void reload(), GATHER_MS)
+    timer ??= setTimeout(follow, GATHER_MS)
   }
   useLines((line) => {
     if (options.affects(line)) soon()
   }, soon)
   if (options.watch) {
     watch(options.watch, () => {
+      error.value = undefined
       if (!options.keeps) {
         data.value = undefined
         isLoading.value = true

@@ -34,9 +34,26 @@ export function useNotices() {
         ],
       })
     },
-    /** Says why something was not done. */
-    failed(error: unknown) {
-      toast.add({ title: failureText(error), icon: 'i-lucide-circle-x', color: 'error', duration: LONG_MS })
+    /** Says why something was not done; with `again` what a person wrote is not lost with it. */
+    failed(error: unknown, again?: () => unknown) {
+      const { id } = toast.add({
+        title: failureText(error),
+        icon: 'i-lucide-circle-x',
+        color: 'error',
+        duration: again ? 0 : LONG_MS,
+        actions: again && [
+          {
+            label: t('design.retry'),
+            icon: 'i-lucide-rotate-cw',
+            color: 'neutral',
+            variant: 'outline',
+            onClick: () => {
+              toast.remove(id)
+              void again()
+            },
+          },
+        ],
+      })
     },
   }
 }

@@ -1,9 +1,9 @@
-import { remembered } from './remembered'
+import { areTexts, remembered } from './remembered'
 
 const MOST = 6
 
 /** Ids of the projects that were looked at last, the newest first. */
-export const recentProjects = remembered<string[]>('recent', [])
+export const recentProjects = remembered<string[]>('recent', [], areTexts)
 
 /** Remembers that a project was looked at. */
 export function visited(id: string) {

@@ -70,7 +70,10 @@ router.afterEach((to) => {
 
 onSignedOut(() => {
   const identity = useIdentity()
-  if (!identity.account) return
-  identity.forget()
-  void router.replace({ name: 'sign-in', query: { return: router.currentRoute.value.fullPath } })
+  if (identity.account) identity.expire()
 })
+
+/** Leads to the sign-in whenever the person signs out, in whichever tab. */
+export function leaveWithSession() {
+  useIdentity().onOut(() => void router.replace({ name: 'sign-in' }))
+}

@@ -1,12 +1,12 @@
 import { usePreferredDark } from '@vueuse/core'
 import { computed, watchEffect } from 'vue'
 
-import { remembered } from './remembered'
+import { oneOf, remembered } from './remembered'
 
 /** What a person can choose; `auto` is what the system says. `public/theme.js` reads it before the first paint. */
 export type Theme = 'light' | 'dark' | 'auto'
 
-const wish = remembered<Theme>('theme', 'auto')
+const wish = remembered<Theme>('theme', 'auto', oneOf('light', 'dark', 'auto'))
 const systemIsDark = usePreferredDark()
 const isDark = computed(() => (wish.value === 'auto' ? systemIsDark.value : wish.value === 'dark'))
 

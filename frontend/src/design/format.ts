@@ -2,7 +2,7 @@ import { computed, type ComputedRef } from 'vue'
 import { useNow } from '@vueuse/core'
 
 import { i18n } from '@/app/i18n'
-import { remembered } from '@/app/remembered'
+import { oneOf, remembered } from '@/app/remembered'
 
 /** Currencies that a person can have budgets shown in. The ledger keeps amounts without one. */
 export const CURRENCIES = ['CNY', 'USD', 'EUR', 'GBP', 'JPY'] as const
@@ -11,7 +11,7 @@ export const CURRENCIES = ['CNY', 'USD', 'EUR', 'GBP', 'JPY'] as const
 export type Currency = (typeof CURRENCIES)[number]
 
 /** In which currency amounts of projects are shown; what models cost is in US dollars. */
-export const projectCurrency = remembered<Currency>('currency', 'CNY')
+export const projectCurrency = remembered<Currency>('currency', 'CNY', oneOf(...CURRENCIES))
 
 const MINUTE = 60
 const HOUR = 60 * MINUTE

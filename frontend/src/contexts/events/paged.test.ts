@@ -83,3 +83,30 @@ test('what came since a moment is read to its end, though a page may be empty', 
   expect(read).toHaveBeenLastCalledWith(expect.any(Number), 7, expect.anything(), 'then')
   expect(paged.stretch.value.isComplete).toBe(false)
 })
+
+test('those who ask for what is new while it is read wait for one more answer, not for one each', async () => {
+  const { state, read } = server(4)
+  const paged = usePaged(read)
+  await paged.more()
+  state.newest = 12
+
+  await Promise.all(Array.from({ length: 20 }, () => paged.newest()))
+
+  expect(ids(paged)[0]).toBe(12)
+  expect(read.mock.calls.length).toBeLessThanOrEqual(3)
+})
+
+test('what is forgotten is read again, without a hole', async () => {
+  const { state, read } = server(100)
+  state.newest = 1000
+  const paged = usePaged(read)
+  for (let page = 0; page < 8; page += 1) await paged.more()
+  expect(ids(paged)).toHaveLength(800)
+
+  paged.trim(450)
+  await paged.newest()
+  expect(ids(paged)).toHaveLength(400)
+  await paged.more()
+
+  expect(ids(paged)).toEqual(Array.from({ length: 500 }, (_, index) => 1000 - index))
+})

@@ -2,7 +2,7 @@ import { ref, shallowRef, type Ref, type ShallowRef } from 'vue'
 
 import type { ApiFailure } from '@/api/client'
 
-import { together, type Entry, type Stretch } from './timeline'
+import { newestFirst, together, type Entry, type Stretch } from './timeline'
 
 /** What is read at first and whenever something is new: a screen or two. */
 const FIRST = 200
@@ -28,6 +28,8 @@ export interface Paged {
   newest: (since?: string) => Promise<void>
   /** Puts single entries in, or anew. */
   put: (entries: Entry[]) => void
+  /** Forgets the oldest entries, so that about so many of the newest stay; they are read again when somebody wants them. */
+  trim: (most: number) => void
   stop: () => void
 }
 
@@ -38,11 +40,20 @@ export function usePaged<Cursor>(read: (limit: number, before: Cursor | undefine
   const controller = new AbortController()
   let cursor: Cursor | undefined
   let queue = Promise.resolve()
+  /** Where pages ended: what is older can be asked for from there. By the key of the oldest entry of a page. */
+  let ends = new Map<string, Cursor>()
+  /** A reading of what is new that has not begun: whoever asks meanwhile is served by it, too. */
+  let waiting: { since?: string } | undefined
 
   const keep = (entries: Entry[], isComplete = stretch.value.isComplete) => {
     stretch.value = { entries, isComplete }
     isLoaded.value = true
     error.value = undefined
+  }
+
+  const note = ({ entries, next }: Page<Cursor>) => {
+    const oldest = entries.reduce<Entry | undefined>((last, entry) => (last && newestFirst(entry, last) < 0 ? last : entry), undefined)
+    if (oldest && next !== null) ends.set(oldest.key, next)
   }
 
   /** One after the other: a page that is read on must not race one that is new. */
@@ -58,17 +69,26 @@ export function usePaged<Cursor>(read: (limit: number, before: Cursor | undefine
       if (stretch.value.isComplete) return
       const page = await read(isLoaded.value ? NEXT : FIRST, cursor, controller.signal)
       cursor = page.next ?? undefined
+      note(page)
       keep(together(stretch.value.entries, page.entries), page.next === null)
     })
 
-  const newest = (since?: string) =>
-    inTurn(async () => {
+  const newest = (from?: string) => {
+    if (waiting) {
+      waiting.since = waiting.since && from && (from < waiting.since ? from : waiting.since)
+      return queue
+    }
+    waiting = { since: from }
+    return inTurn(async () => {
+      const since = waiting?.since
+      waiting = undefined
       if (!isLoaded.value) return
       const known = new Set(stretch.value.entries.map(({ key }) => key))
       const fresh: Entry[] = []
       let before: Cursor | undefined
       for (let pages = 0; pages < MOST_PAGES; pages++) {
         const page = await read(FIRST, before, controller.signal, since)
+        note(page)
         fresh.push(...page.entries)
         if (page.next === null || page.entries.some(({ key }) => known.has(key))) return keep(together(stretch.value.entries, fresh))
         before = page.next
@@ -76,6 +96,20 @@ export function usePaged<Cursor>(read: (limit: number, before: Cursor | undefine
       cursor = before
       keep(together([], fresh), false)
     })
+  }
+
+  function trim(most: number) {
+    const { entries } = stretch.value
+    if (entries.length <= most) return
+    const place = entries.findLastIndex(({ key }, index) => index < most && index >= FIRST && ends.has(key))
+    const last = entries[place]
+    if (!last) return
+    cursor = ends.get(last.key)
+    const kept = entries.slice(0, place + 1)
+    const keys = new Set(kept.map(({ key }) => key))
+    ends = new Map([...ends].filter(([key]) => keys.has(key)))
+    keep(kept, false)
+  }
 
   return {
     stretch,
@@ -86,6 +120,7 @@ export function usePaged<Cursor>(read: (limit: number, before: Cursor | undefine
     put: (entries) => {
       if (isLoaded.value) keep(together(stretch.value.entries, entries))
     },
+    trim: (most) => void inTurn(async () => trim(most)),
     stop: () => controller.abort(),
   }
 }

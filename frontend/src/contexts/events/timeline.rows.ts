@@ -1,4 +1,4 @@
-import type { Run } from '@/contexts/runs/run.api'
+import type { Run } from '@/contexts/runs/runs.api'
 
 import { runOf, type Entry } from './timeline'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
 import type { Change } from '@/contexts/history/history.api'
-import type { Run } from '@/contexts/runs/run.api'
+import type { Run } from '@/contexts/runs/runs.api'
 
 import type { Happening } from './events.api'
 import { folded, merged, ofChange, ofEvent, ofRun, shortest, together, type Entry } from './timeline'

@@ -1,5 +1,5 @@
 import type { Change } from '@/contexts/history/history.api'
-import type { Run } from '@/contexts/runs/run.api'
+import type { Run } from '@/contexts/runs/runs.api'
 
 import type { Happening } from './events.api'
 

@@ -3,7 +3,7 @@ import { computed, onScopeDispose, ref, shallowRef, watch, type ComputedRef, typ
 import type { ApiFailure } from '@/api/client'
 import { useLines, type Line } from '@/app/connection'
 import { listChanges } from '@/contexts/history/history.api'
-import { listRunsOf, readRun, type Run } from '@/contexts/runs/run.api'
+import { listRuns, readRun, type Run } from '@/contexts/runs/runs.api'
 
 import { listEvents } from './events.api'
 import { usePaged, type Paged } from './paged'
@@ -15,6 +15,8 @@ const GATHER_MS = 200
 /** An event is a little older than the line that tells of it. */
 const SLACK_MS = 10_000
 const MOST_RUNS_AT_A_TIME = 500
+/** More than these nobody keeps who looks at the newest ones. */
+const MOST_ENTRIES = 12_000
 
 /** A timeline that reads itself on and follows the ledger. */
 export interface Timeline {
@@ -30,6 +32,8 @@ export interface Timeline {
   isComplete: ComputedRef<boolean>
   error: ComputedRef<ApiFailure | undefined>
   readOn: () => Promise<void>
+  /** Forgets what is old, so that a page that stays open for days does not grow. */
+  trim: () => void
 }
 
 /** What happened in a project, or in a run, as far as `filter` looks. */
@@ -49,8 +53,8 @@ export function useTimeline(of: { projectId: string } | { runId: string }, filte
     })
     const runs = usePaged<string>(async (limit, before, signal) => {
       if (!projectId) return { entries: [], next: null }
-      const { data, nextCursor } = await listRunsOf({ projectId, agentId }, Math.min(limit, MOST_RUNS_AT_A_TIME), before, signal)
-      return { entries: data.map(ofRun), next: nextCursor }
+      const page = await listRuns({ projectId, agentId }, { limit: Math.min(limit, MOST_RUNS_AT_A_TIME), cursor: before }, signal)
+      return { entries: page.runs.map(ofRun), next: page.next }
     })
     const changes = usePaged<number>(async (limit, before, signal) => {
       if (!projectId) return { entries: [], next: null }
@@ -118,6 +122,9 @@ export function useTimeline(of: { projectId: string } | { runId: string }, filte
     isComplete: computed(() => stretches.value.every(({ isComplete }) => isComplete)),
     error: computed(() => wanted.value.map(({ error }) => error.value).find(Boolean)),
     readOn,
+    trim: () => {
+      if (inOrder.value.length > MOST_ENTRIES) Object.values(sources.value).forEach((source) => source.trim(MOST_ENTRIES / 2))
+    },
   }
 }
 

@@ -8,6 +8,8 @@ import { listLines, type Line, type LineFilter } from './ledger.api'
 const PAGE = 200
 /** Who searches for what the server does not search by reads much and sees little. */
 const LARGE_PAGE = 2_000
+/** More than these nobody keeps who looks at the newest ones. */
+const MOST = 10_000
 /** Lines that come within this time are shown at once, in milliseconds. */
 const GATHER_MS = 100
 
@@ -37,6 +39,8 @@ export function useLedger(filter: () => LineFilter, isHeld: () => boolean, isSea
   let current = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined
   let heard: Line[] = []
+  /** Whether lines that waited were forgotten. */
+  let isOverflown = false
 
   async function reload(isFresh = false) {
     current.abort()
@@ -85,9 +89,19 @@ export function useLedger(filter: () => LineFilter, isHeld: () => boolean, isSea
 
   /** Shows the lines that waited. */
   function release() {
+    if (isOverflown) {
+      isOverflown = false
+      waiting.value = []
+      return void reload()
+    }
     const newest = lines.value[0]?.seq ?? 0
     lines.value = [...waiting.value.filter(({ seq }) => seq > newest), ...lines.value]
     waiting.value = []
+    // A page that stays open for days does not grow; what is forgotten is read again by whoever scrolls there.
+    if (lines.value.length <= MOST || isLoadingMore.value || isSearching()) return
+    lines.value = lines.value.slice(0, MOST / 2)
+    before = lines.value.at(-1)?.seq
+    isComplete.value = false
   }
 
   function arrive() {
@@ -97,6 +111,11 @@ export function useLedger(filter: () => LineFilter, isHeld: () => boolean, isSea
     heard = []
     waiting.value = [...fresh, ...waiting.value]
     if (!isHeld()) release()
+    // So much more than anybody reads: whoever looks up begins anew.
+    else if (waiting.value.length > MOST) {
+      isOverflown = true
+      waiting.value = waiting.value.slice(0, MOST / 2)
+    }
   }
 
   useLines(

@@ -6,7 +6,7 @@ import type { Line } from '@/app/connection'
 
 import * as server from './projects.api'
 import type { Project } from './projects.api'
-import { useProjects } from './projects.store'
+import { reverse, useProjects } from './projects.store'
 
 let hear: (line: Line) => void = () => undefined
 vi.mock('@/app/connection', () => ({ useLines: (onLine: (line: Line) => void) => void (hear = onLine) }))
@@ -81,4 +81,70 @@ test('an order that the server refuses is put back', async () => {
   await expect(projects.reorder(['b', 'a'])).rejects.toThrow()
 
   expect(projects.all.map(({ id }) => id)).toEqual(['a', 'b'])
+})
+
+test('what takes a change back gives every field the value that it had, and null where there was none', () => {
+  expect(reverse(atlas({ status: 'paused', tags: ['a'] }), { status: 'planning', tags: [], owner: 'Ada' })).toEqual({ status: 'paused', tags: ['a'], owner: null })
+})
+
+test('what is heard while the list is fetched outlives an answer that is older', async () => {
+  let answer: (projects: Project[]) => void = () => undefined
+  vi.mocked(server.listProjects).mockReturnValue(new Promise((resolve) => void (answer = resolve)))
+  const projects = useProjects()
+  const loaded = projects.load()
+  projects.keep(atlas({ progress: 70, updatedAt: '2026-01-01T00:00:00.000009Z' }))
+  projects.keep(atlas({ id: 'new' }))
+  projects.drop('gone')
+
+  answer([atlas(), atlas({ id: 'gone' })])
+  await loaded
+
+  expect(projects.find('a')?.progress).toBe(70)
+  expect(projects.all.map(({ id }) => id)).toEqual(['a', 'new'])
+})
+
+test('a line that comes while the list is fetched makes it be fetched once more', async () => {
+  let answer: (projects: Project[]) => void = () => undefined
+  vi.mocked(server.listProjects).mockReturnValueOnce(new Promise((resolve) => void (answer = resolve))).mockResolvedValue([atlas({ progress: 30 })])
+  vi.useFakeTimers()
+  const projects = useProjects()
+  const loaded = projects.load()
+  hear(updated({ updatedAt: '2026-01-01T00:00:00.000005Z' }, { progress: 30, updatedAt: '2026-01-01T00:00:00.000006Z' }))
+  await vi.advanceTimersByTimeAsync(1000)
+  answer([atlas()])
+  await loaded
+  await vi.advanceTimersByTimeAsync(1000)
+  vi.useRealTimers()
+
+  expect(projects.find('a')?.progress).toBe(30)
+})
+
+test('an order that is refused takes nothing back but the order', async () => {
+  vi.mocked(server.listProjects).mockResolvedValue([atlas(), atlas({ id: 'b' })])
+  let refuse: (failure: Error) => void = () => undefined
+  vi.mocked(server.reorderProjects).mockReturnValue(new Promise((_, reject) => void (refuse = reject)))
+  const projects = useProjects()
+  await projects.load()
+
+  const ordered = projects.reorder(['b', 'a'])
+  projects.keep(atlas({ progress: 90, updatedAt: '2026-01-01T00:00:00.000009Z' }))
+  refuse(new ApiFailure(503, 'overloaded', 'later'))
+  await expect(ordered).rejects.toThrow()
+
+  expect(projects.all.map(({ id, progress }) => [id, progress])).toEqual([['a', 90], ['b', 0]])
+})
+
+test('after a conflict that I won, undo brings back what the other one wrote', async () => {
+  const theirs = atlas({ name: 'Theirs', updatedAt: '2026-01-01T00:00:00.000002Z' })
+  const mine = { ...theirs, name: 'Mine', updatedAt: '2026-01-01T00:00:00.000003Z' }
+  vi.mocked(server.changeProject).mockRejectedValueOnce(stale()).mockResolvedValueOnce(mine).mockResolvedValueOnce({ ...theirs, updatedAt: '2026-01-01T00:00:00.000004Z' })
+  vi.mocked(server.getProject).mockResolvedValue(theirs)
+  const projects = useProjects()
+  const outcome = projects.change(atlas(), { name: 'Mine' })
+  await vi.waitFor(() => expect(projects.conflict).toBeDefined())
+  projects.conflict?.settle(await projects.change(theirs, { name: 'Mine' }))
+
+  await projects.takeBack((await outcome) as Project)
+
+  expect(server.changeProject).toHaveBeenLastCalledWith(mine, { name: 'Theirs' })
 })

@@ -23,19 +23,27 @@ export const useProjects = defineStore('projects', () => {
   const isLoaded = ref(false)
   const error = shallowRef<ApiFailure>()
   const conflict = shallowRef<Conflict & { settle: (outcome: Project | undefined) => void }>()
+  /** What takes a change back, by its outcome: after a conflict that is the value of the other one, not what I saw first. */
+  const reversals = new WeakMap<Project, ProjectChange>()
   let timer: ReturnType<typeof setTimeout> | undefined
   let loading: Promise<void> | undefined
 
   const all = computed(() => [...byId.value.values()])
 
+  /** What happened to single projects while all of them are fetched: the answer may be older. */
+  let meanwhile = new Map<string, Project | undefined>()
+  let isOutdated = false
+
   function keep(project: Project) {
     const known = byId.value.get(project.id)
     if (known && known.updatedAt > project.updatedAt) return
+    meanwhile.set(project.id, project)
     byId.value.set(project.id, project)
     triggerRef(byId)
   }
 
   function drop(id: string) {
+    meanwhile.set(id, undefined)
     if (byId.value.delete(id)) triggerRef(byId)
   }
 
@@ -43,18 +51,36 @@ export const useProjects = defineStore('projects', () => {
   function load(): Promise<void> {
     loading ??= fetchAll().finally(() => {
       loading = undefined
+      if (isOutdated) soon()
     })
     return loading
   }
 
   async function fetchAll() {
+    meanwhile = new Map()
+    isOutdated = false
     try {
-      byId.value = new Map((await server.listProjects()).map((project) => [project.id, project]))
+      const fetched = new Map((await server.listProjects()).map((project) => [project.id, project]))
+      for (const [id, project] of meanwhile) {
+        const found = fetched.get(id)
+        if (!project) fetched.delete(id)
+        else if (!found || found.updatedAt < project.updatedAt) fetched.set(id, project)
+      }
+      byId.value = fetched
       error.value = undefined
       isLoaded.value = true
     } catch (failure) {
       error.value = failure as ApiFailure
     }
+  }
+
+  /** Puts those with these ids into this order, and all others behind them. */
+  function arrange(ids: string[]) {
+    const known = byId.value
+    byId.value = new Map([...new Set([...ids, ...known.keys()])].flatMap((id) => {
+      const project = known.get(id)
+      return project ? [[id, project] as const] : []
+    }))
   }
 
   /** Makes sure that they are there. */
@@ -65,7 +91,9 @@ export const useProjects = defineStore('projects', () => {
   function soon() {
     timer ??= setTimeout(() => {
       timer = undefined
-      if (isLoaded.value) void load()
+      // What is under way may have been read before what was just heard.
+      if (loading) isOutdated = true
+      else if (isLoaded.value) void load()
     }, GATHER_MS)
   }
 
@@ -92,6 +120,7 @@ export const useProjects = defineStore('projects', () => {
     try {
       const changed = await server.changeProject(seen, mine)
       keep(changed)
+      reversals.set(changed, reverse(seen, mine))
       return changed
     } catch (failure) {
       if (!(failure instanceof ApiFailure) || failure.code !== 'version_mismatch') throw failure
@@ -123,6 +152,11 @@ export const useProjects = defineStore('projects', () => {
     keep,
     drop,
     change,
+    /** Takes back what {@link change} did, unless somebody changed the same since. Nothing, if it did nothing. */
+    takeBack: async (changed: Project) => {
+      const reversal = reversals.get(changed)
+      return reversal && change(changed, reversal)
+    },
     find: (id: string | null | undefined) => (id ? byId.value.get(id) : undefined),
     /** The name of a project, or its id where it is not there any more. */
     nameOf: (id: string | null | undefined) => (id ? (byId.value.get(id)?.name ?? id) : undefined),
@@ -137,18 +171,16 @@ export const useProjects = defineStore('projects', () => {
     },
     /** Puts the projects into this order at once; what the server refuses is put back. */
     reorder: async (ids: string[]) => {
-      const before = byId.value
-      const rest = [...before.keys()].filter((id) => !ids.includes(id))
-      byId.value = new Map([...ids, ...rest].flatMap((id) => {
-        const project = before.get(id)
-        return project ? [[id, project] as const] : []
-      }))
+      const before = [...byId.value.keys()]
+      arrange(ids)
       try {
         await server.reorderProjects([...byId.value.keys()])
       } catch (failure) {
-        byId.value = before
+        // Only the order goes back: what was heard meanwhile stays.
+        arrange(before)
         throw failure
       }
+      if (loading) isOutdated = true
     },
     changeMany: async (changes: { seen: Project; change: ProjectChange }[]) => {
       const results = await server.changeProjects(changes)
@@ -159,6 +191,10 @@ export const useProjects = defineStore('projects', () => {
     },
   }
 })
+
+/** The fields of `change` as they were; what was not there becomes null, for the server removes nothing. */
+export const reverse = (before: Project, change: ProjectChange): ProjectChange =>
+  Object.fromEntries(Object.keys(change).map((field) => [field, read(before, field) ?? null])) as ProjectChange
 
 function collides(seen: Project, theirs: Project, mine: ProjectChange): boolean {
   return Object.keys(mine).some((field) => !same(read(seen, field), read(theirs, field)))

@@ -8,8 +8,13 @@ export interface SavedView {
   query: LocationQueryRaw
 }
 
+const isView = (view: unknown): view is SavedView => {
+  const { name, query } = (view ?? {}) as Partial<SavedView>
+  return typeof name === 'string' && typeof query === 'object' && query !== null
+}
+
 /** The views that were saved in this browser. */
-export const savedViews = remembered<SavedView[]>('views', [])
+export const savedViews = remembered<SavedView[]>('views', [], (views) => views.every(isView))
 
 const plain = (query: LocationQueryRaw) =>
   JSON.stringify(Object.entries(query).filter(([, value]) => value !== undefined).map(([name, value]) => [name, [value].flat().map(String).sort()] as const).sort(([left], [right]) => (left < right ? -1 : 1)))

@@ -3,6 +3,7 @@ import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 
 import type { ApiFailure } from '@/api/client'
 import { text } from '@/contexts/history/changes'
+import { useIdentity } from '@/contexts/identity/identity.store'
 
 import type { Project } from './projects.api'
 import { useProjects } from './projects.store'
@@ -23,10 +24,21 @@ interface Draft {
 /** Where the notes stand: as on the server, written but not saved, on their way, or refused. */
 export type NotesState = 'saved' | 'unsaved' | 'saving' | 'failed'
 
+/** What was kept; nothing, if it is no draft. */
+function draftFrom(raw: string): Draft | null {
+  try {
+    const kept = JSON.parse(raw) as Partial<Draft> | null
+    const isDraft = [kept?.text, kept?.base, kept?.version].every((part) => typeof part === 'string')
+    return isDraft ? (kept as Draft) : null
+  } catch {
+    return null
+  }
+}
+
 /** The notes of a project while somebody writes them. What is written stays, whoever else saves and whatever fails. */
 export function useNotes(projectId: string) {
   const projects = useProjects()
-  const draft = useSessionStorage<Draft | null>(`pilotdeck.notes.${projectId}`, null, { serializer: { read: (raw) => JSON.parse(raw), write: (value) => JSON.stringify(value) } })
+  const draft = useSessionStorage<Draft | null>(`pilotdeck.notes.${useIdentity().account?.id ?? ''}.${projectId}`, null, { serializer: { read: draftFrom, write: (value) => JSON.stringify(value) } })
   const error = shallowRef<ApiFailure>()
   const savedAt = ref<string>()
   const isSaving = ref(false)

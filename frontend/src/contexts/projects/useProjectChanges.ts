@@ -1,19 +1,15 @@
 import { useToast } from '@nuxt/ui/composables'
-import { computed, shallowReactive } from 'vue'
+import { computed, shallowRef } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import { useNotices } from '@/app/notices'
 
 import { permuted, placed } from './ordering'
 import type { NewProject, Project, ProjectChange } from './projects.api'
-import { read, useProjects } from './projects.store'
+import { reverse, useProjects } from './projects.store'
 
 /** Changes that can be taken back by a key. */
 const REMEMBERED_UNDOS = 20
-
-/** The fields of `change` as they were; what was not there becomes null, for the server removes nothing. */
-export const reverse = (before: Project, change: ProjectChange): ProjectChange =>
-  Object.fromEntries(Object.keys(change).map((field) => [field, read(before, field) ?? null])) as ProjectChange
 
 /** What the list does to projects: at once on the screen, then on the server, and back again if a person wants. */
 export function useProjectChanges() {
@@ -22,10 +18,15 @@ export function useProjectChanges() {
   const notices = useNotices()
   const toast = useToast()
   /** Changes that are on their way to the server. */
-  const pending = shallowReactive(new Map<string, ProjectChange>())
+  const pending = shallowRef<{ id: string; change: ProjectChange }[]>([])
   const undos: (() => Promise<unknown>)[] = []
 
-  const all = computed(() => (pending.size === 0 ? projects.all : projects.all.map((project) => ({ ...project, ...pending.get(project.id) }) as Project)))
+  const all = computed(() => {
+    const changes = new Map<string, ProjectChange>()
+    for (const { id, change } of pending.value) changes.set(id, { ...changes.get(id), ...change })
+    if (changes.size === 0) return projects.all
+    return projects.all.map((project) => (changes.has(project.id) ? ({ ...project, ...changes.get(project.id) } as Project) : project))
+  })
 
   function remember(undo: () => Promise<unknown>) {
     let isUsed = false
@@ -48,21 +49,20 @@ export function useProjectChanges() {
     }
   }
 
-  /** Changes one project; `said` tells the person about it. */
-  async function save(id: string, change: ProjectChange, said?: string) {
-    const before = projects.find(id)
-    if (!before) return
-    pending.set(id, { ...pending.get(id), ...change })
-    await attempt(async () => {
-      try {
-        const changed = await projects.change(before, change)
-        if (!changed) return
-        const undo = remember(() => projects.change(changed, reverse(before, change)))
-        if (said) notices.done(said, undo)
-      } finally {
-        pending.delete(id)
-      }
-    })
+  /** Changes one project as the person saw it; `said` tells them about it. */
+  async function save(seen: Project, change: ProjectChange, said?: string) {
+    const mine = { id: seen.id, change }
+    pending.value = [...pending.value, mine]
+    try {
+      const changed = await projects.change(seen, change)
+      if (!changed) return
+      const undo = remember(() => projects.takeBack(changed))
+      if (said) notices.done(said, undo)
+    } catch (error) {
+      notices.failed(error, () => save(seen, change, said))
+    } finally {
+      pending.value = pending.value.filter((other) => other !== mine)
+    }
   }
 
   /** Changes many in one request, and says which ones were not. */
@@ -108,15 +108,20 @@ export function useProjectChanges() {
   /** Deletes projects. What brings them back makes them anew, with every field that they had, on the places where they stood. */
   async function remove(gone: Project[]) {
     const order = projects.all.map((project) => project.id)
+    const removed: Project[] = []
     await attempt(async () => {
-      for (const project of gone) await projects.remove(project)
-      const undo = remember(async () => {
-        for (const project of gone) await projects.create(project as NewProject)
-        await projects.reorder(order)
-      })
-      const [first] = gone
-      notices.done(gone.length === 1 && first ? t('projects.list.deletedOne', { name: first.name }) : t('projects.list.deletedMany', { n: gone.length }, gone.length), undo)
+      for (const project of gone) {
+        await projects.remove(project)
+        removed.push(project)
+      }
     })
+    const [first] = removed
+    if (!first) return
+    const undo = remember(async () => {
+      for (const project of removed) await projects.create(project as NewProject)
+      await projects.reorder(order)
+    })
+    notices.done(removed.length === 1 ? t('projects.list.deletedOne', { name: first.name }) : t('projects.list.deletedMany', { n: removed.length }, removed.length), undo)
   }
 
   /** Takes the newest change of this page back. */

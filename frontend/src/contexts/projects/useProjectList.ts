@@ -1,7 +1,7 @@
 import { computed } from 'vue'
 import { useRoute, useRouter, type LocationQueryRaw } from 'vue-router'
 
-import { remembered } from '@/app/remembered'
+import { oneOf, remembered } from '@/app/remembered'
 
 import { filtered, filtersFrom, filtersQuery, type Filters } from './filters'
 import { sorted, sortFrom, sortText, type Sort } from './ordering'
@@ -13,7 +13,7 @@ export const VIEWS = ['board', 'cards', 'table'] as const
 /** One of {@link VIEWS}. */
 export type View = (typeof VIEWS)[number]
 
-const lastView = remembered<View>('projects.view', 'board')
+const lastView = remembered<View>('projects.view', 'board', oneOf(...VIEWS))
 const lastSort = remembered<string>('projects.sort', 'manual')
 
 /** What the page shows of all projects: everything about it stands in the address, so that it can be shared and gone back to. */

@@ -1,6 +1,6 @@
 import { text } from '@/contexts/history/changes'
 
-import type { Run } from './run.api'
+import type { Run } from './runs.api'
 
 /** A place to look at; without `href` it is only named, because it is no address that may be opened. */
 export interface RunLink {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
 import { figuresOf, linksOf } from './facts'
-import type { Run } from './run.api'
+import type { Run } from './runs.api'
 import { isFinal, isStalled, lastSign } from './stalled'
 
 const NOW = Date.parse('2026-02-11T16:00:00Z')

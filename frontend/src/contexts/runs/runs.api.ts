@@ -38,7 +38,8 @@ export async function listRuns(filter: RunFilter, page: { limit?: number; cursor
   return { runs: answer.data, total: answer.total, next: answer.nextCursor, signs: answer.signs }
 }
 
-export const getRun = async (id: string, signal?: AbortSignal) => (await unwrap(api.GET('/api/agent/runs/{id}', { ...at(id), signal }))).data
+/** A run with what the server says beside it, such as its last sign of life. */
+export const readRun = (id: string, signal?: AbortSignal) => unwrap(api.GET('/api/agent/runs/{id}', { ...at(id), signal }))
 
 export const startRun = async (body: NewRun) => (await unwrap(api.POST('/api/agent/runs', { body }))).data
 

@@ -1,3 +1,5 @@
+import { remembered } from '@/app/remembered'
+
 import type { Run } from './runs.api'
 
 /** The words of a run that is over, as the server takes them; any other is work that goes on. */
@@ -8,6 +10,10 @@ export const FINAL: ReadonlySet<string> = new Set([
 ])
 
 const MINUTE_MS = 60_000
+const MINUTES = 15
+
+/** After how many minutes without a sign of life a run counts as stalled; the same on all pages. */
+export const stalledMinutes = remembered('stalledMinutes', MINUTES, (minutes) => minutes >= 1)
 
 /** Whether a run is over. */
 export const isFinal = (run: Pick<Run, 'status'>): boolean => FINAL.has((run.status ?? '').trim().toLowerCase().replace(/[_ ]/g, '-'))

@@ -1,16 +1,10 @@
-import { computed, type Ref } from 'vue'
+import { computed } from 'vue'
 
 import { useLive } from '@/app/live'
-import { remembered } from '@/app/remembered'
 import { useTicking } from '@/design/format'
 
-import { readRun } from './run.api'
-import { isFinal, isStalled, lastSign as lastSignOf } from './stalled'
-
-const MINUTES = 15
-
-/** After how many minutes without a sign of life a run counts as stalled. */
-export const stalledMinutes: Ref<number> = remembered('stalledMinutes', MINUTES)
+import { readRun } from './runs.api'
+import { isFinal, isStalled, lastSign as lastSignOf, stalledMinutes } from './stalled'
 
 /** A run as it is now, how long it has been going on, and whether it still gives signs of life. */
 export function useRun(runId: () => string) {

@@ -1,21 +1,17 @@
 import { computed, type ComputedRef } from 'vue'
 
 import { useLive } from '@/app/live'
-import { remembered } from '@/app/remembered'
 import { useUrlFilters } from '@/app/urlFilters'
 import { agentSums } from '@/contexts/profiles/profiles.api'
 import { useProjects } from '@/contexts/projects/projects.store'
 import { useTicking } from '@/design/format'
 
 import type { Run, RunFilter } from './runs.api'
-import { isStalled } from './stalled'
+import { isStalled, stalledMinutes } from './stalled'
 import { useRunList } from './useRunList'
 
 /** What usage without an agent is counted under. */
 const NOBODY = 'unassigned'
-
-/** After how many minutes without a sign of life a run counts as stalled; the same on all pages. */
-export const stalledMinutes = remembered('stalledMinutes', 15)
 
 /** The runs of all projects, or of one, with the filters of the address. */
 export function useRunBrowser(projectId?: () => string) {

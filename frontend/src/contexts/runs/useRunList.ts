@@ -4,7 +4,7 @@ import { ApiFailure } from '@/api/client'
 import { useLines, type Line } from '@/app/connection'
 
 import { follow, insert, matches, type RunList } from './runLines'
-import { getRun, listRuns, type RunFilter } from './runs.api'
+import { listRuns, readRun, type RunFilter } from './runs.api'
 
 const FIRST_PAGE = 100
 const PAGE = 500
@@ -88,7 +88,7 @@ export function useRunList(filter: () => RunFilter) {
   }
 
   async function fetchOne(id: string) {
-    const run = await getRun(id).catch(() => undefined)
+    const run = await readRun(id).then(({ data }) => data, () => undefined)
     if (!run || !matches(run, filter()) || list.value.runs.some((known) => known.id === id)) return
     list.value.total += 1
     insert(list.value, run)
