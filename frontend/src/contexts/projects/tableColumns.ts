@@ -11,12 +11,12 @@ interface Column { key: SortKey | 'id'; width: string; narrow?: string; isNumber
 const WIDE_PX = 1368
 
 const COLUMNS: Column[] = [
-  { key: 'name', width: 'w-60', narrow: 'w-52' },
+  { key: 'name', width: 'w-60', narrow: 'w-57' },
   { key: 'id', width: 'w-22' },
   { key: 'status', width: 'w-30' },
   { key: 'priority', width: 'w-26' },
-  { key: 'category', width: 'w-32', narrow: 'w-28' },
-  { key: 'progress', width: 'w-20', isNumber: true },
+  { key: 'category', width: 'w-32', narrow: 'w-26' },
+  { key: 'progress', width: 'w-20', narrow: 'w-18', isNumber: true },
   { key: 'tags', width: 'w-34', narrow: 'w-30' },
   { key: 'budget', width: 'w-26', isNumber: true },
   { key: 'spent', width: 'w-28', isNumber: true },
