@@ -2,6 +2,8 @@ import { expect, test } from './pilotdeck'
 
 test('runs appear, live and end without a reload', async ({ page, agent }) => {
   await agent.project('atlas', { name: 'Atlas' })
+  // Wide enough for every column.
+  await page.setViewportSize({ width: 1600, height: 900 })
   await page.goto('/runs')
   await expect(page.getByText('No runs yet')).toBeVisible()
   await expect(page.locator('pre')).toContainText(`${new URL(page.url()).origin}/api/agent/runs`)
