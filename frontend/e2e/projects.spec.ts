@@ -216,3 +216,22 @@ test('finance records make the cost and the revenue, and can be taken back', asy
   await page.getByRole('button', { name: 'Undo' }).last().click()
   await expect(books.getByRole('row', { name: /Server/ })).toBeVisible()
 })
+
+test('what somebody else wrote while a cell was edited is not overwritten unseen', async ({ agent, page }) => {
+  await agent.project('apollo', { name: 'Apollo', category: 'moon' })
+  await page.goto('/projects?view=table')
+  await page.getByRole('button', { name: /Category.*Apollo.*moon/ }).click()
+  const cell = page.getByRole('combobox', { name: /Category.*Apollo/ })
+  await agent.patch('/projects/apollo', { category: 'orbit' })
+  await expect(page.getByText('orbit').or(cell)).toBeVisible()
+
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('button', { name: /Category.*Apollo.*orbit/ })).toBeVisible()
+  await expect(page.getByRole('dialog')).toBeHidden()
+
+  await page.getByRole('button', { name: /Category.*Apollo.*orbit/ }).click()
+  await cell.fill('mine')
+  await agent.patch('/projects/apollo', { category: 'theirs' })
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('dialog').getByRole('radio', { name: /What is there now theirs/ })).toBeVisible()
+})

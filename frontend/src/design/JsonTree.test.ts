@@ -1,5 +1,5 @@
 import { mount } from '@vue/test-utils'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 
 import JsonTree from './JsonTree.vue'
 
@@ -25,4 +25,15 @@ test('long texts are folded', async () => {
 
 test('many entries are shown by and by', () => {
   expect(tree(Array.from({ length: 1000 }, (_, index) => index)).text()).toContain('900 more')
+})
+
+test('a click copies a single value as it is', async () => {
+  const written = vi.fn(async () => undefined)
+  vi.stubGlobal('navigator', { ...navigator, clipboard: { writeText: written }, permissions: { query: async () => ({ state: 'granted', addEventListener: () => undefined }) } })
+  document.execCommand = vi.fn(() => true)
+  const shown = tree({ name: 'a "quoted" word' })
+
+  await shown.findAll('button').at(-1)?.trigger('click')
+  await vi.waitFor(() => expect(shown.find('[role=status]').exists()).toBe(true))
+  vi.unstubAllGlobals()
 })

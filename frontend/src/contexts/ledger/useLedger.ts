@@ -11,7 +11,7 @@ const LARGE_PAGE = 2_000
 /** More than these nobody keeps who looks at the newest ones. */
 const MOST = 10_000
 /** Lines that come within this time are shown at once, in milliseconds. */
-const GATHER_MS = 100
+const GATHER_MS = 250
 
 /** Whether the filters that the server knows let a line through. */
 export function passes(line: Line, filter: LineFilter): boolean {

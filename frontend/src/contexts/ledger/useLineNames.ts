@@ -15,7 +15,7 @@ type Event = Schemas['EventView']
 
 /** The ledger names runs and events by id; so many of the newest ones get their titles. Older ones are told without. */
 const NEWEST = 500
-const PAUSE_MS = 300
+const PAUSE_MS = 1_000
 
 /** The names that sentences need, as far as they are known; they are looked up as lines come. */
 export function useLineNames(): ComputedRef<Names> {
