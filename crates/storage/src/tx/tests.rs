@@ -259,7 +259,7 @@ async fn followers_are_told_what_was_committed_and_nothing_else() {
     tx.record(&author(), now(), entry("three"));
     tx.commit().await.unwrap();
 
-    let told = [commits.next().await.unwrap(), commits.next().await.unwrap()];
+    let told = [commits.next().await.unwrap().lines, commits.next().await.unwrap().lines];
     assert_eq!(told.concat(), chain(&database).await[2..]);
     assert_eq!(told[1].len(), 2);
 }
