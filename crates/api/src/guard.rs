@@ -132,7 +132,9 @@ fn decide(request: &ServiceRequest) -> Pass {
         return refuse_method(method, &fitting);
     };
     let allowed = match request.extensions().get::<Actor>() {
-        Some(actor) => actor.require(permission).map_err(|denied| (denied, actor.person().is_some())),
+        Some(actor) => {
+            actor.require(permission).map_err(|denied| (denied, actor.person().is_some()))
+        }
         None => Actor::default().require(permission).map_err(|denied| (denied, false)),
     };
     match allowed {
@@ -155,7 +157,8 @@ fn is_restoring(request: &ServiceRequest) -> bool {
 /// Who lacks the administrator's token is asked for it, whatever else they hold.
 fn ask_for_administrator(has_token: bool) -> ApiError {
     if has_token {
-        let message = "send the administrator's token in X-PM-Token, or sign in as an administrator";
+        let message =
+            "send the administrator's token in X-PM-Token, or sign in as an administrator";
         return ApiError::new(ErrorCode::Unauthenticated, message);
     }
     let message = "Admin token not configured. Set PM_ADMIN_TOKEN, or sign in as an administrator, to use these operations.";

@@ -17,8 +17,7 @@ use crate::open::{LocalTime, MAGIC, Need, OpenError, need, update};
 use crate::{Scratch, StoreError, migrations};
 
 const EXAMINE: &str = "PRAGMA integrity_check(1)";
-const SCHEMA: &str =
-    "SELECT type, name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+const SCHEMA: &str = "SELECT type, name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 /// The least bytes of a SQLite file: one page.
 const LEAST_BYTES: u64 = 512;
 
@@ -172,8 +171,7 @@ async fn examine(
         Need::Adoption { version } => (version, true),
         Need::Nothing => (adoption::VERSION, false),
     };
-    let report =
-        update(conn, scratch.path(), Some(version), is_due, local_time, now).await?;
+    let report = update(conn, scratch.path(), Some(version), is_due, local_time, now).await?;
     hold(&schema(conn).await.map_err(engine)?, &ours, true)?;
     report.ok_or(CandidateError::Empty)
 }

@@ -43,9 +43,9 @@ mod usage;
 mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
+pub use candidate::{Candidate, CandidateError};
 pub use capabilities::Capabilities;
 pub use checkpoints::Checkpoints;
-pub use candidate::{Candidate, CandidateError};
 pub use commits::{Commit, Commits};
 pub use database::{Database, Durability};
 pub use document::{Document, Documents};

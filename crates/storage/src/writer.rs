@@ -138,11 +138,7 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    pub(crate) const fn new(
-        guard: OwnedMutexGuard<Writer>,
-        gate: Gate,
-        asked: Generation,
-    ) -> Self {
+    pub(crate) const fn new(guard: OwnedMutexGuard<Writer>, gate: Gate, asked: Generation) -> Self {
         Self { guard: Some(guard), gate, asked }
     }
 

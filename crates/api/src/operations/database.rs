@@ -8,8 +8,8 @@ use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE,
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use futures_util::{Stream, StreamExt as _, stream};
-use pilotdeck_services::{Error, Services};
 use pilotdeck_services::operations::{Backup, Restored, Upload};
+use pilotdeck_services::{Error, Services};
 use serde_json::json;
 use tokio::time::timeout;
 use utoipa::ToSchema;
@@ -162,9 +162,8 @@ async fn in_time<T>(
         MultipartError::ContentTypeMissing
         | MultipartError::ContentTypeParse
         | MultipartError::ContentTypeIncompatible => missing(),
-        error => ApiError::new(
-            ErrorCode::MalformedUpload,
-            format!("the upload cannot be read: {error}"),
-        ),
+        error => {
+            ApiError::new(ErrorCode::MalformedUpload, format!("the upload cannot be read: {error}"))
+        }
     })
 }

@@ -44,7 +44,8 @@ impl Batch {
     /// Whether there is room for `job`, and it is meant for the same file.
     pub(super) fn takes(&self, job: &Job) -> bool {
         self.generation == job.generation
-            && self.rows + job.rows <= MAX_BATCH_ROWS && self.bytes + job.bytes <= MAX_BATCH_BYTES
+            && self.rows + job.rows <= MAX_BATCH_ROWS
+            && self.bytes + job.bytes <= MAX_BATCH_BYTES
     }
 
     pub(super) fn push(&mut self, job: Job) {

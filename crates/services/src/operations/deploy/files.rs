@@ -197,7 +197,9 @@ impl DeployFiles {
         file.take(MAX_STATE_BYTES).read_to_end(&mut text)?;
         let read = serde_json::from_slice(&text);
         Ok(read
-            .inspect_err(|error| tracing::warn!(%error, "{STATE} cannot be read and is passed over"))
+            .inspect_err(
+                |error| tracing::warn!(%error, "{STATE} cannot be read and is passed over"),
+            )
             .ok())
     }
 

@@ -77,7 +77,8 @@ fn as_group(
         .stderr(Stdio::null())
         .process_group(0)
         .spawn();
-    let mut child = spawned.map_err(|error| format!("the deploy job cannot be started: {error}"))?;
+    let mut child =
+        spawned.map_err(|error| format!("the deploy job cannot be started: {error}"))?;
     record.pid = Some(child.id());
     // Somebody has to hear that it ended.
     thread::spawn(move || child.wait());
