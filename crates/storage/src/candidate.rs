@@ -165,11 +165,15 @@ async fn examine(
         return Err(CandidateError::Damaged(found));
     }
     let ours = reference().await?;
-    hold(&schema(conn).await.map_err(engine)?, &ours, false)?;
+    let found = schema(conn).await.map_err(engine)?;
+    hold(&found, &ours, false)?;
     let (version, is_due) = match need(conn, scratch.path()).await? {
         Need::Creation => return Err(CandidateError::Empty),
         Need::Adoption { version } => (version, true),
-        Need::Nothing => (adoption::VERSION, false),
+        Need::Nothing => {
+            hold(&found, &ours, true)?;
+            (adoption::VERSION, false)
+        }
     };
     let report = update(conn, scratch.path(), Some(version), is_due, local_time, now).await?;
     hold(&schema(conn).await.map_err(engine)?, &ours, true)?;

@@ -241,7 +241,10 @@ impl Database {
     /// [`StoreError::Busy`] if another process holds the database for longer than five seconds;
     /// [`StoreError::Replacing`] if the file is replaced by another one.
     pub async fn write(&self) -> Result<Tx, StoreError> {
-        let mut turn = self.turn(self.generation()).await;
+        let asked = self.generation();
+        // Who is not admitted need not wait for it.
+        self.gate.admit(asked)?;
+        let mut turn = self.turn(asked).await;
         turn.begin(&[], &[]).await?;
         Ok(Tx::write(turn))
     }
