@@ -191,6 +191,9 @@ async fn what_an_administrator_asks_for_by_cookie_must_come_from_our_own_pages()
 
         assert_eq!((answer.status.as_u16(), answer.code()), (403, "cross_origin"), "{path}");
     }
+    let backup = app.get("/api/admin/backup").with_cookie(&cookie);
+    let linked = backup.header("sec-fetch-site", "cross-site").send().await;
+    assert_eq!((linked.status.as_u16(), linked.code()), (403, "cross_origin"));
 }
 
 #[tokio::test]
