@@ -3,6 +3,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use anyhow::{Context as _, Result, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::{Actor, NewPassword};
 use pilotdeck_services::Services;
@@ -10,7 +11,13 @@ use pilotdeck_storage::{Database, Durability, join};
 
 use crate::settings::{DatabaseArgs, SetPasswordArgs};
 
+pub(crate) mod database;
+pub(crate) mod deploy;
 pub(crate) mod ledger;
+
+/// How often the progress is shown, at most.
+const SHOW_PER_SECOND: u8 = 10;
+const OF_BYTES: &str = "[{bar:40}] {bytes} of {total_bytes}, {eta} left";
 
 /// Prints the OpenAPI document.
 pub(crate) fn print_openapi() -> Result<()> {
@@ -28,6 +35,16 @@ pub(crate) async fn set_password(args: &SetPasswordArgs) -> Result<()> {
     services.close().await;
     println!("the password of {} is replaced; all their sessions are over", args.username);
     Ok(())
+}
+
+/// Shows how far a long command is, to a person at a terminal; nothing to anybody else.
+fn bar(length: u64, template: &str) -> ProgressBar {
+    let target = ProgressDrawTarget::stderr_with_hz(SHOW_PER_SECOND);
+    let bar = ProgressBar::with_draw_target(Some(length), target);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
 }
 
 async fn open(args: &DatabaseArgs) -> Result<Database> {

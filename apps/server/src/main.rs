@@ -34,6 +34,9 @@ fn run(cli: Cli) -> Result<()> {
             Some(Command::Serve(args)) => serve::serve(args).await,
             Some(Command::Bench(args)) => bench::bench(&args).await,
             Some(Command::Openapi) => commands::print_openapi(),
+            Some(Command::Backup(args)) => commands::database::back_up(&args).await,
+            Some(Command::Restore(args)) => commands::database::restore(&args).await,
+            Some(Command::RunDeployJob(args)) => commands::deploy::run(args).await,
             Some(Command::Ledger { command }) => match command {
                 LedgerCommand::Verify(args) => commands::ledger::verify(&args).await,
                 LedgerCommand::Checkpoint(args) => commands::ledger::checkpoint(&args).await,

@@ -38,6 +38,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     let warning = tokio::spawn(warn_of_default_password(services.clone()));
     let signing = services.clone();
     let checkpoints = tokio::spawn(async move { signing.ledger.keep_checkpoints().await });
+    let deploying = tokio::spawn(services.operations.clone().follow_deploy());
 
     let ended = tokio::select! {
         () = signals.asked() => None,
@@ -54,6 +55,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         };
         warning.abort();
         checkpoints.abort();
+        deploying.abort();
         sign_the_end(&services).await;
         services.close().await;
         ended?.context("the server failed")
@@ -156,7 +158,9 @@ async fn open(settings: &Settings) -> Result<(Services, PathBuf)> {
             return Err(error);
         }
     };
-    let services = Services::new(database, clock).with_ledger_key(key);
+    let services = Services::new(database, clock)
+        .with_ledger_key(key)
+        .with_operations(settings.operations(&path)?);
     services.identity.ensure_somebody().await?;
     Ok((services, path))
 }
@@ -202,7 +206,9 @@ async fn listen(settings: &Settings, services: &Services, database: &Path) -> Re
         tracing::info!("agents need no token: every program on this machine may act as one");
     }
     if settings.admin_token.is_none() {
-        tracing::info!("the administrator's operations are off: PM_ADMIN_TOKEN is not set");
+        tracing::info!(
+            "PM_ADMIN_TOKEN is not set: only people with the role admin may back up, restore and deploy"
+        );
     }
     if console::Embedded.file("index.html").is_none() {
         tracing::info!(

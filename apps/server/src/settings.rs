@@ -2,16 +2,21 @@
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use pilotdeck_load::WorkKind;
+use pilotdeck_services::operations;
 use pilotdeck_storage::Durability;
 use secrecy::{ExposeSecret as _, SecretString};
 
 const DEFAULT_DB: &str = "data/pm.db";
+/// The folder of the database in an installation that keeps it apart from the rest.
+const DATA: &str = "data";
+/// The script of deploy jobs, in the folder of the installation.
+const DEFAULT_DEPLOY_SCRIPT: &str = "deploy_pull_restart.sh";
 const DEFAULT_BIND: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const DEFAULT_PORT: u16 = 8689;
 /// The least bytes of a secret that is set by hand.
@@ -40,6 +45,9 @@ Environment (an option wins over its variable; an empty variable is not set):
   PM_TRUSTED_PROXIES    addresses of proxies in front, separated by commas
   SESSION_COOKIE_SECURE true: the cookie is for HTTPS only [true behind a trusted proxy, else false]
   PM_WORKERS            threads that serve requests [the number of cores, at most 8]
+  PM_MAX_RESTORE_BYTES  the largest database that may be uploaded, in bytes [17179869184: 16 GiB]
+  PM_DEPLOY_SCRIPT      the script that a deploy job runs [deploy_pull_restart.sh in the folder of the installation, which
+                        is the one with the folder data, or else the one with the database]
   PM_MAX_STREAMS        streams of the ledger that one principal may hold at a time [64]
   PM_LOG                what to log, such as info or pilotdeck_services=debug [info]
   PM_LOG_FORMAT         human or json [human]
@@ -74,6 +82,13 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Print the OpenAPI document
     Openapi,
+    /// Copy the database to a file; a server may be running
+    Backup(BackupArgs),
+    /// Make a file the database, such as a backup or the database of an older PilotDeck; the one before stays beside it
+    Restore(RestoreArgs),
+    /// Run a deploy job to its end: what the server starts
+    #[command(hide = true)]
+    RunDeployJob(DeployJobArgs),
     /// Work with the ledger
     Ledger {
         #[command(subcommand)]
@@ -202,6 +217,43 @@ pub(crate) struct ExportArgs {
     pub(crate) output: Option<PathBuf>,
 }
 
+/// Where to write a backup.
+#[derive(Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// The file to write; it must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+/// What to restore.
+#[derive(Args)]
+pub(crate) struct RestoreArgs {
+    /// The file that becomes the database; it stays as it is
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// Also while a server has the database open. What that server writes from then on is lost: stop it at once
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Which deploy job.
+#[derive(Args)]
+pub(crate) struct DeployJobArgs {
+    /// Its name
+    #[arg(long)]
+    pub(crate) job: String,
+    /// The folder of the installation
+    #[arg(long)]
+    pub(crate) root: PathBuf,
+    /// What to run
+    #[arg(long)]
+    pub(crate) script: PathBuf,
+}
+
 /// Whose password.
 #[derive(Args)]
 pub(crate) struct SetPasswordArgs {
@@ -227,6 +279,9 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) workers: usize,
     pub(crate) max_streams: usize,
+    pub(crate) max_restore_bytes: u64,
+    /// The script of deploy jobs, if it is not the one in the folder of the installation.
+    pub(crate) deploy_script: Option<PathBuf>,
     /// The file with the key that signs checkpoints, if it is not the one beside the database.
     pub(crate) ledger_key: Option<PathBuf>,
 }
@@ -276,7 +331,40 @@ impl Settings {
             },
             max_streams: parsed("PM_MAX_STREAMS", "a number")?
                 .unwrap_or(pilotdeck_api::MAX_STREAMS),
+            max_restore_bytes: parsed("PM_MAX_RESTORE_BYTES", "a number of bytes")?
+                .unwrap_or(operations::MAX_RESTORE_BYTES),
+            deploy_script: raw_variable("PM_DEPLOY_SCRIPT").map(PathBuf::from),
             ledger_key: ledger_key(),
+        })
+    }
+
+    /// Whether others than this machine's programs can reach the server.
+    pub(crate) fn is_reachable(&self) -> bool {
+        !self.bind.is_loopback() || !self.trusted_proxies.is_empty()
+    }
+
+    /// How the installation with this database is operated.
+    pub(crate) fn operations(&self, database: &Path) -> Result<operations::Settings> {
+        let folder = database.parent().unwrap_or(Path::new("/"));
+        let root = match folder.parent() {
+            Some(root) if folder.file_name().is_some_and(|name| name == DATA) => root,
+            _ => folder,
+        };
+        let script = match &self.deploy_script {
+            // The job runs in another folder.
+            Some(script) => std::path::absolute(script).context("PM_DEPLOY_SCRIPT")?,
+            None => root.join(DEFAULT_DEPLOY_SCRIPT),
+        };
+        let program = std::env::current_exe().context("this program does not know where it is")?;
+        Ok(operations::Settings {
+            max_restore_bytes: self.max_restore_bytes,
+            is_reachable: self.is_reachable(),
+            deploy: operations::DeploySettings {
+                script,
+                root: root.to_owned(),
+                runner: vec![program.into(), "run-deploy-job".into()],
+            },
+            ..operations::Settings::default()
         })
     }
 }

@@ -182,7 +182,7 @@ fn negotiate(
 }
 
 /// Whether a path may be one of a person's: nothing that a program would ask for, and nothing that plays tricks.
-fn is_for_people(path: &str) -> bool {
+pub(crate) fn is_for_people(path: &str) -> bool {
     // Also what is spelled with escapes: the router reads them.
     let Ok(path) = percent_decode_str(path).decode_utf8() else { return false };
     let Some(inside) = path.strip_prefix('/') else { return false };

@@ -55,6 +55,10 @@ error_codes! {
     NameMissing = "name_missing", BAD_REQUEST;
     /// A parameter of the address cannot be read.
     InvalidQuery = "invalid_query", BAD_REQUEST;
+    /// An upload lacks the file, or ended early.
+    MalformedUpload = "malformed_upload", BAD_REQUEST;
+    /// An uploaded file cannot become the database.
+    InvalidBackup = "invalid_backup", BAD_REQUEST;
     /// There is no credential that holds.
     Unauthenticated = "unauthenticated", UNAUTHORIZED;
     /// User name and password do not belong together.
@@ -87,10 +91,18 @@ error_codes! {
     NotUndoable = "not_undoable", CONFLICT;
     /// What is to be undone has been changed by others since.
     ChangedSince = "changed_since", CONFLICT;
+    /// What can only be done once at a time is being done.
+    UnderWay = "under_way", CONFLICT;
+    /// With the restored database, anybody who reaches the server could sign in.
+    WouldBeOpen = "would_be_open", CONFLICT;
+    /// No deploy job is running.
+    NoDeployJob = "no_deploy_job", CONFLICT;
     /// What was then is not recorded: the ledger begins later, or something that writes none changed it.
     Unrecorded = "unrecorded", NOT_FOUND;
     /// The body is larger than 16 MiB.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
+    /// An uploaded database is larger than may be.
+    UploadTooLarge = "upload_too_large", PAYLOAD_TOO_LARGE;
     /// The body is not declared as JSON.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
     /// The idempotency key was used for another request.
@@ -101,10 +113,12 @@ error_codes! {
     TooManyStreams = "too_many_streams", TOO_MANY_REQUESTS;
     /// Our fault; the details are in the log.
     Internal = "internal", INTERNAL_SERVER_ERROR;
-    /// This server cannot do it yet.
-    NotImplemented = "not_implemented", NOT_IMPLEMENTED;
+    /// No deploy job can be begun: there is no script, or it cannot be started.
+    NotDeployable = "not_deployable", INTERNAL_SERVER_ERROR;
     /// The database is held by another process; try again.
     DatabaseBusy = "database_busy", SERVICE_UNAVAILABLE;
+    /// The database is being replaced by a restored one; try again.
+    Restoring = "restoring", SERVICE_UNAVAILABLE;
     /// The database can be read, but not written.
     DatabaseReadOnly = "database_read_only", SERVICE_UNAVAILABLE;
     /// More is being written than the disk takes; try again.
@@ -278,6 +292,12 @@ impl From<Error> for ApiError {
                 header: Some((RETRY_AFTER, "15".to_owned())),
                 ..Self::new(ErrorCode::TooManyStreams, message)
             },
+            Error::NoDatabase(_) => Self::new(ErrorCode::InvalidBackup, message),
+            Error::TooLarge { .. } => Self::new(ErrorCode::UploadTooLarge, message),
+            Error::WouldBeOpen => Self::new(ErrorCode::WouldBeOpen, message),
+            Error::UnderWay(_) => Self::new(ErrorCode::UnderWay, message),
+            Error::NoDeployJob => Self::new(ErrorCode::NoDeployJob, message),
+            Error::NotDeployable(_) => Self::new(ErrorCode::NotDeployable, message),
             Error::Unavailable(unavailable) => unavailable.into(),
             Error::Tampered(_) | Error::NoLedgerKey => Self::internal(&message),
             Error::Store(cause) => Self::internal(&cause),
@@ -294,6 +314,7 @@ impl From<pilotdeck_services::Unavailable> for ApiError {
             Unavailable::ReadOnly => ErrorCode::DatabaseReadOnly,
             Unavailable::Overloaded => ErrorCode::Overloaded,
             Unavailable::Full => ErrorCode::StorageFull,
+            Unavailable::Restoring => ErrorCode::Restoring,
         };
         Self { header: Some((RETRY_AFTER, "1".to_owned())), ..Self::new(code, message) }
     }

@@ -9,6 +9,7 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpResponse, ResponseError as _, web};
 use pilotdeck_domain::identity::{Actor, Permission};
+use pilotdeck_services::{Services, Unavailable};
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 
@@ -85,8 +86,8 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     match decide(&request) {
-        Pass::Yes => {
-            if let Err(error) = receipts::intend(&mut request).await {
+        Pass::Yes { keeps_receipts } => {
+            if keeps_receipts && let Err(error) = receipts::intend(&mut request).await {
                 return Ok(request.into_response(error.error_response()));
             }
             Ok(next.call(request).await?.map_into_boxed_body())
@@ -103,7 +104,10 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
 }
 
 enum Pass {
-    Yes,
+    Yes {
+        /// Whether a repetition is answered from memory: the body is read for that.
+        keeps_receipts: bool,
+    },
     /// The answer to `OPTIONS`.
     Methods(String),
     No(ApiError),
@@ -117,7 +121,7 @@ fn decide(request: &ServiceRequest) -> Pass {
     let found = match surface.permissions.0.get(&pattern) {
         Some((_, methods)) => methods.get(method.as_str()).copied(),
         None if PAGES.contains(&pattern.as_str()) => match *method {
-            Method::GET => return Pass::Yes,
+            Method::GET => return Pass::Yes { keeps_receipts: false },
             _ => None,
         },
         None => return Pass::No(not_found()),
@@ -127,24 +131,38 @@ fn decide(request: &ServiceRequest) -> Pass {
     let Some(permission) = found.or_else(|| fitting.get(method.as_str()).copied()) else {
         return refuse_method(method, &fitting);
     };
-    if permission == Permission::Administer && !surface.setup.has_admin_token() {
-        let message =
-            "Admin token not configured. Set PM_ADMIN_TOKEN to use the administrator's operations.";
-        return Pass::No(ApiError::new(ErrorCode::AdministrationOff, message));
-    }
     let allowed = match request.extensions().get::<Actor>() {
-        Some(actor) => actor.require(permission),
-        None => Actor::default().require(permission),
+        Some(actor) => {
+            actor.require(permission).map_err(|denied| (denied, actor.person().is_some()))
+        }
+        None => Actor::default().require(permission).map_err(|denied| (denied, false)),
     };
     match allowed {
-        Ok(_) => Pass::Yes,
-        // Who lacks the administrator's token is asked for it, whatever else they hold.
-        Err(_) if permission == Permission::Administer => Pass::No(ApiError::new(
-            ErrorCode::Unauthenticated,
-            "send the administrator's token in X-PM-Token",
-        )),
-        Err(denied) => Pass::No(denied.into()),
+        // Uploads are larger than what is kept in memory.
+        Ok(_) => Pass::Yes { keeps_receipts: permission != Permission::Administer },
+        // Sessions cannot be looked up at that moment.
+        Err((_, false)) if is_restoring(request) => Pass::No(Unavailable::Restoring.into()),
+        Err((_, false)) if permission == Permission::Administer => {
+            Pass::No(ask_for_administrator(surface.setup.has_admin_token()))
+        }
+        Err((denied, _)) => Pass::No(denied.into()),
     }
+}
+
+fn is_restoring(request: &ServiceRequest) -> bool {
+    let services = request.app_data::<web::Data<Services>>().expect("the server has services");
+    services.operations.is_restoring()
+}
+
+/// Who lacks the administrator's token is asked for it, whatever else they hold.
+fn ask_for_administrator(has_token: bool) -> ApiError {
+    if has_token {
+        let message =
+            "send the administrator's token in X-PM-Token, or sign in as an administrator";
+        return ApiError::new(ErrorCode::Unauthenticated, message);
+    }
+    let message = "Admin token not configured. Set PM_ADMIN_TOKEN, or sign in as an administrator, to use these operations.";
+    ApiError::new(ErrorCode::AdministrationOff, message)
 }
 
 /// Names the methods that there are; those of a page that is no operation are the ones to read it.

@@ -22,6 +22,7 @@ mod identity;
 mod insights;
 mod ledger;
 mod listener;
+mod maintenance;
 mod openapi;
 mod operations;
 mod paging;

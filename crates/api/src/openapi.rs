@@ -232,10 +232,11 @@ fn complete(operation: &mut Operation, changes: bool) {
     if takes_body || takes_parameters || changes {
         failures.push(("400", "The input is not what it must be"));
     }
-    if takes_body || keeps_receipts {
+    let takes_json = takes_body && !administers;
+    if takes_json || keeps_receipts {
         failures.push(("413", "The body is larger than 16 MiB"));
     }
-    if takes_body {
+    if takes_json {
         failures.push(("415", "The body is not declared as JSON"));
     }
     if writes {
@@ -292,8 +293,7 @@ fn credentials(permission: Permission) -> Vec<SecurityRequirement> {
     match permission {
         Permission::Public => vec![SecurityRequirement::default()],
         Permission::OwnAccount | Permission::DecideProposals => any(&["session"]),
-        Permission::ReadLedger => any(&["adminToken", "session"]),
-        Permission::Administer => any(&["adminToken"]),
+        Permission::ReadLedger | Permission::Administer => any(&["adminToken", "session"]),
         _ => any(&["agentToken", "session"]),
     }
 }

@@ -1,10 +1,10 @@
-//! What operates the server: health, meta, the OpenAPI document, and the administrator's operations.
+//! What operates the server: health, meta, the OpenAPI document, and below it the administrator's operations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::http::header::ContentType;
-use actix_web::{HttpResponse, get, post, web::Data};
+use actix_web::{HttpResponse, get, web::Data};
 use pilotdeck_domain::projects::{ProjectPriority, ProjectStatus};
 use pilotdeck_domain::times::WireTime;
 use pilotdeck_services::Services;
@@ -13,10 +13,13 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::envelope::{Json, Object, data};
-use crate::error::{ApiError, ApiResult, ErrorCode};
+use crate::error::ApiResult;
 use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
 use crate::schemas::Yes;
 use crate::server::Surface;
+
+mod database;
+mod deploy;
 
 /// The OpenAPI document as it is served.
 pub(crate) struct OpenApiText(pub(crate) Arc<str>);
@@ -26,11 +29,12 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(get_health)
         .service(get_meta)
         .service(get_openapi)
-        .service(back_up_database)
-        .service(restore_database)
-        .service(start_deploy)
-        .service(get_deploy_status)
-        .service(get_deploy_log);
+        .service(database::back_up_database)
+        .service(database::restore_database)
+        .service(deploy::start_deploy)
+        .service(deploy::cancel_deploy)
+        .service(deploy::get_deploy_status)
+        .service(deploy::get_deploy_log);
 }
 
 /// That the server is there.
@@ -107,7 +111,7 @@ struct EnumsView {
 struct TokensView {
     /// Whether agents need a token.
     agent_token_required: bool,
-    /// Whether there is a token for the administrator; without one the administrator's operations are off.
+    /// Whether there is a token for the administrator; people with the role `admin` need none.
     admin_token_required: bool,
     /// The header that carries the agents' token.
     agent_header: String,
@@ -163,6 +167,9 @@ async fn get_meta(services: Data<Services>, surface: Data<Surface>) -> ApiResult
             "ledger": true,
             "stream": true,
             "proposals": true,
+            "backup": true,
+            "restore": true,
+            "deploy": true,
         },
     });
     Ok(data(&Json::of(&facts)).ok())
@@ -177,63 +184,4 @@ async fn get_meta(services: Data<Services>, surface: Data<Surface>) -> ApiResult
 #[get("/api/openapi.json")]
 async fn get_openapi(document: Data<OpenApiText>) -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::json()).body(document.0.to_string())
-}
-
-/// Will send a snapshot of the database.
-#[utoipa::path(
-    tag = "administration",
-    responses((status = 501, description = "Not yet", body = crate::openapi::Failure)),
-    extensions(("x-permission" = json!("administer"))),
-)]
-#[get("/api/admin/backup")]
-async fn back_up_database() -> ApiResult {
-    not_yet("Backup")
-}
-
-/// Will replace the database by an uploaded snapshot.
-#[utoipa::path(
-    tag = "administration",
-    responses((status = 501, description = "Not yet", body = crate::openapi::Failure)),
-    extensions(("x-permission" = json!("administer"))),
-)]
-#[post("/api/admin/restore")]
-async fn restore_database() -> ApiResult {
-    not_yet("Restore")
-}
-
-/// Will start a deploy job.
-#[utoipa::path(
-    tag = "administration",
-    responses((status = 501, description = "Not yet", body = crate::openapi::Failure)),
-    extensions(("x-permission" = json!("administer"))),
-)]
-#[post("/api/admin/deploy")]
-async fn start_deploy() -> ApiResult {
-    not_yet("Deploying")
-}
-
-/// Will say how the deploy job stands.
-#[utoipa::path(
-    tag = "administration",
-    responses((status = 501, description = "Not yet", body = crate::openapi::Failure)),
-    extensions(("x-permission" = json!("administer"))),
-)]
-#[get("/api/admin/deploy/status")]
-async fn get_deploy_status() -> ApiResult {
-    not_yet("Deploying")
-}
-
-/// Will send the last lines of the deploy job's log.
-#[utoipa::path(
-    tag = "administration",
-    responses((status = 501, description = "Not yet", body = crate::openapi::Failure)),
-    extensions(("x-permission" = json!("administer"))),
-)]
-#[get("/api/admin/deploy/log")]
-async fn get_deploy_log() -> ApiResult {
-    not_yet("Deploying")
-}
-
-fn not_yet(what: &str) -> ApiResult {
-    Err(ApiError::new(ErrorCode::NotImplemented, format!("{what} is not part of this version yet")))
 }

@@ -17,6 +17,7 @@ use crate::guard::{Permissions, guard};
 use crate::hosts::Hosts;
 use crate::identify::identify;
 use crate::listener::listen;
+use crate::maintenance::maintenance;
 use crate::{cross_origin, edge, openapi, operations, sessions};
 
 /// Streams of the ledger that one principal may hold at a time, unless it is set otherwise.
@@ -140,6 +141,7 @@ pub fn serve(
                 signing.clone(),
                 surface.setup.secure_cookie,
             ))
+            .wrap(from_fn(maintenance))
             .wrap(Condition::new(
                 !surface.setup.allowed_origins.is_empty(),
                 cross_origin::sharing(&surface.setup.allowed_origins),

@@ -12,6 +12,7 @@ use actix_web::cookie::{Key, SameSite};
 use pilotdeck_domain::identity::{Principal, User};
 use pilotdeck_domain::ids::UserId;
 use pilotdeck_services::identity::Identity;
+use pilotdeck_services::{Error, Unavailable};
 
 /// The cookie's name.
 pub(crate) const COOKIE: &str = "pilotdeck_session";
@@ -79,8 +80,11 @@ impl Sessions {
 
 impl SessionStore for Sessions {
     async fn load(&self, key: &SessionKey) -> Result<Option<HashMap<String, String>>, LoadError> {
-        let user =
-            self.0.session(key.as_ref()).await.map_err(|error| LoadError::Other(error.into()))?;
+        let user = match self.0.session(key.as_ref()).await {
+            // What needs a person says so; the console needs none.
+            Err(Error::Unavailable(Unavailable::Restoring)) => None,
+            found => found.map_err(|error| LoadError::Other(error.into()))?,
+        };
         user.map(|user| Self::state(key.as_ref(), &user))
             .transpose()
             .map_err(|error| LoadError::Deserialization(error.into()))

@@ -78,6 +78,9 @@ impl FromStr for Permission {
     }
 }
 
+/// The role of a person who may operate the installation.
+pub const ADMIN: &str = "admin";
+
 /// Someone whose credential holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
@@ -87,7 +90,7 @@ pub enum Principal {
         id: UserId,
         /// The name they sign in with.
         username: String,
-        /// What they are here; every role may do the same until there are members.
+        /// What they are here; [`ADMIN`] may operate the installation, every role may do the rest.
         role: String,
     },
     /// A holder of the agent token.
@@ -103,11 +106,11 @@ pub enum Principal {
 impl Principal {
     /// Whether this principal holds `permission`. This is the whole table.
     #[must_use]
-    pub const fn holds(&self, permission: Permission) -> bool {
+    pub fn holds(&self, permission: Permission) -> bool {
         use Permission as P;
         match self {
             Self::System => true,
-            Self::Person { .. } => !matches!(permission, P::Administer),
+            Self::Person { role, .. } => permission != P::Administer || role == ADMIN,
             Self::Agent | Self::Anybody => matches!(
                 permission,
                 P::Public
@@ -343,15 +346,30 @@ mod tests {
 
     #[test]
     fn a_change_is_recorded_in_the_name_of_the_first_principal_that_may() {
-        let person = Principal::Person {
-            id: UserId::stored("u1"),
-            username: "ada".into(),
-            role: "admin".into(),
-        };
-        let actor = Actor::new(vec![person, Principal::Agent, Principal::Administrator], None);
+        let actor =
+            Actor::new(vec![person("member"), Principal::Agent, Principal::Administrator], None);
 
         assert_eq!(actor.require(Permission::WriteProjects).unwrap().kind, ActorKind::Person);
         assert_eq!(actor.require(Permission::Administer).unwrap().kind, ActorKind::Administrator);
+    }
+
+    #[test]
+    fn people_operate_the_installation_in_the_role_admin_alone() {
+        for role in ["member", "viewer", "", "Admin", "administrator", " admin"] {
+            let actor = Actor::new(vec![person(role)], None);
+
+            assert_eq!(actor.require(Permission::Administer), Err(Denied::Forbidden), "{role:?}");
+        }
+        let admin = Actor::new(vec![person(ADMIN)], None);
+        assert_eq!(admin.require(Permission::Administer).unwrap().kind, ActorKind::Person);
+    }
+
+    fn person(role: &str) -> Principal {
+        Principal::Person {
+            id: UserId::stored("u1"),
+            username: "ada".into(),
+            role: role.to_owned(),
+        }
     }
 
     #[test]

@@ -46,6 +46,16 @@ operations! {
     DatabaseCreated = "database.created";
     /// A database of an older PilotDeck was taken over.
     DatabaseAdopted = "database.adopted";
+    /// A copy of the database was made and handed out.
+    DatabaseBackedUp = "database.backed_up";
+    /// This database took the place of another one.
+    DatabaseRestored = "database.restored";
+    /// A deploy job began.
+    DeployStarted = "deploy.started";
+    /// A deploy job was told to stop.
+    DeployCancelled = "deploy.cancelled";
+    /// A deploy job ended.
+    DeployFinished = "deploy.finished";
     /// A project came into being.
     ProjectCreated = "project.created";
     /// Fields of a project changed.
@@ -101,6 +111,8 @@ operations! {
 pub enum SubjectKind {
     /// The database as a whole.
     Database,
+    /// A deploy job.
+    Deploy,
     /// A project.
     Project,
     /// All projects together.
@@ -129,6 +141,7 @@ impl SubjectKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Database => "database",
+            Self::Deploy => "deploy",
             Self::Project => "project",
             Self::Projects => "projects",
             Self::Run => "run",

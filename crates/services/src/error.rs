@@ -129,6 +129,29 @@ pub enum Error {
     /// There is nothing to sign checkpoints of the ledger with.
     #[error("there is no key to sign checkpoints of the ledger with")]
     NoLedgerKey,
+    /// A file that was uploaded cannot become the database.
+    #[error("Invalid SQLite backup ({0})")]
+    NoDatabase(String),
+    /// An upload has more bytes than may be.
+    #[error("a database that is uploaded may have at most {most} bytes (PM_MAX_RESTORE_BYTES)")]
+    TooLarge {
+        /// As many as may be.
+        most: u64,
+    },
+    /// With the database, anybody who reaches the server could sign in.
+    #[error(
+        "in this database the account admin has the default password, and others can reach this server: restore it with          `pilotdeck restore` and replace the password with `pilotdeck user set-password`"
+    )]
+    WouldBeOpen,
+    /// There is one at a time.
+    #[error("{0} is under way; wait until it ended")]
+    UnderWay(&'static str),
+    /// There is no deploy job that could be cancelled.
+    #[error("no deploy job is running")]
+    NoDeployJob,
+    /// The deploy job cannot be begun.
+    #[error("{0}")]
+    NotDeployable(String),
     /// The database cannot do it now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -143,6 +166,9 @@ pub enum Unavailable {
     /// Another process holds it.
     #[error("the database is busy; try again")]
     Busy,
+    /// Another file takes its place.
+    #[error("Service is restoring database. Please retry shortly.")]
+    Restoring,
     /// It can only be read.
     #[error("the database is read-only: nothing can be changed until it is writable again")]
     ReadOnly,
@@ -160,6 +186,7 @@ impl From<StoreError> for Error {
             StoreError::Busy => Unavailable::Busy.into(),
             StoreError::ReadOnly => Unavailable::ReadOnly.into(),
             StoreError::Full => Unavailable::Full.into(),
+            StoreError::Replacing => Unavailable::Restoring.into(),
             other => Self::Store(other),
         }
     }

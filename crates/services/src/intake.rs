@@ -9,7 +9,7 @@ use std::sync::Arc;
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::events::Event;
 use pilotdeck_domain::identity::Author;
-use pilotdeck_storage::{Database, StoreError, StoredUsage};
+use pilotdeck_storage::{Database, Generation, StoreError, StoredUsage};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::events::AppendedEvent;
@@ -33,6 +33,7 @@ const MAX_BATCH_BYTES: usize = 4 << 20;
 /// Where requests leave what they have.
 #[derive(Clone)]
 pub(crate) struct Intake {
+    db: Database,
     jobs: mpsc::UnboundedSender<Message>,
     /// What bounds the queue: each job holds as many permits as bytes.
     room: Arc<Semaphore>,
@@ -51,6 +52,8 @@ pub(crate) struct Job {
     work: Work,
     rows: usize,
     bytes: usize,
+    /// The file that it was meant for.
+    generation: Generation,
     _room: OwnedSemaphorePermit,
 }
 
@@ -76,8 +79,8 @@ impl Intake {
     /// Opens the intake of a database.
     pub(crate) fn open(db: Database, clock: Clock) -> Self {
         let (jobs, arriving) = mpsc::unbounded_channel();
-        tokio::spawn(write_what_arrives(db, clock, arriving));
-        Self { jobs, room: Arc::new(Semaphore::new(CAPACITY)) }
+        tokio::spawn(write_what_arrives(db.clone(), clock, arriving));
+        Self { db, jobs, room: Arc::new(Semaphore::new(CAPACITY)) }
     }
 
     /// Appends an event, unless its id is taken.
@@ -123,7 +126,8 @@ impl Intake {
             .try_acquire_many_owned(size)
             .map_err(|_| Unavailable::Overloaded)?;
         let (reply, answer) = oneshot::channel();
-        let job = Job { author, key, work: work(reply), rows, bytes, _room: room };
+        let generation = self.db.generation();
+        let job = Job { author, key, work: work(reply), rows, bytes, generation, _room: room };
         let closed = || Error::Store(StoreError::Closed);
         self.jobs.send(Message::Write(job)).map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed()))
@@ -164,7 +168,7 @@ async fn write_what_arrives(
             }
         };
         // What arrives until it is our turn goes along.
-        let turn = db.next().await;
+        let turn = db.next(job.generation).await;
         let mut batch = Batch::new(job);
         while next.is_none() {
             match arriving.try_recv() {

@@ -18,6 +18,7 @@ pub mod identity;
 pub mod insights;
 mod intake;
 pub mod ledger;
+pub mod operations;
 pub mod profiles;
 pub mod projects;
 mod receipts;
@@ -91,6 +92,8 @@ pub struct Services {
     pub stream: stream::Stream,
     /// People and their sessions.
     pub identity: identity::Identity,
+    /// Backup, restore, deploy.
+    pub operations: operations::Operations,
     store: Store,
 }
 
@@ -114,6 +117,8 @@ impl Services {
         let intake = Intake::open(db.clone(), clock.clone());
         let store = Store { db, clock, intake };
         let identity = identity::Identity::new(store.clone());
+        let ledger = ledger::Ledger::new(store.clone());
+        let stream = stream::Stream::new(store.clone(), identity.clone());
         Self {
             projects: projects::Projects::new(store.clone()),
             runs: runs::Runs::new(store.clone()),
@@ -124,8 +129,9 @@ impl Services {
             capabilities: capabilities::Capabilities::new(store.clone()),
             usage: usage::Usage::new(store.clone()),
             insights: insights::Insights::new(store.clone()),
-            ledger: ledger::Ledger::new(store.clone()),
-            stream: stream::Stream::new(store.clone(), identity.clone()),
+            operations: operations::Operations::new(store.clone(), ledger.clone(), stream.clone()),
+            ledger,
+            stream,
             identity,
             store,
         }
@@ -135,6 +141,13 @@ impl Services {
     #[must_use]
     pub fn with_ledger_key(mut self, key: SigningKey) -> Self {
         self.ledger.key = Some(Arc::new(key));
+        self
+    }
+
+    /// The same services, operated as `settings` say.
+    #[must_use]
+    pub fn with_operations(mut self, settings: operations::Settings) -> Self {
+        self.operations.set(settings);
         self
     }
 

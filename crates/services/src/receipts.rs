@@ -66,7 +66,8 @@ impl Store {
     ) -> Result<(Tx, Option<T>), Error> {
         let Some(key) = Key::of(actor, author) else { return Ok((self.db.write().await?, None)) };
         let wanted = Wanted { receipts: vec![&key.hash], ..Wanted::default() };
-        let (tx, found) = self.db.next().await.begin(&wanted, self.clock.now()).await?;
+        let turn = self.db.next(self.db.generation()).await;
+        let (tx, found) = turn.begin(&wanted, self.clock.now()).await?;
         let before =
             found.receipts.get(&key.hash).map(|receipt| key.outcome(receipt)).transpose()?;
         Ok((tx, before))

@@ -4,6 +4,7 @@
 //! behind them reads the table. The places of lines are consecutive, so that a gap cannot go unnoticed, wherever a line
 //! was written: what another process commits is found in the table, with the next commit of this one or the next beat.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use pilotdeck_domain::identity::{Actor, ActorKind, Denied, Permission};
 use pilotdeck_domain::ledger::{Line, Operation};
 use pilotdeck_domain::stream::Interest;
-use pilotdeck_storage::LedgerStretch;
+use pilotdeck_storage::{Commit, Generation, LedgerStretch};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
@@ -118,10 +119,7 @@ impl Stream {
             }
             None => None,
         };
-        let mut tx = self.0.store.db.read().await?;
-        let last_seq = tx.ledger().head().await?.seq;
-        let first_seq = tx.ledger().first().await?.unwrap_or(last_seq + 1);
-        drop(tx);
+        let Standing { generation, first_seq, last_seq } = self.0.standing().await?;
         let is_kept = |since: &i64| (first_seq - 1..=last_seq).contains(since);
         let (cursor, first) = match since {
             Some(since) if is_kept(&since) => (since, Message::Hello { since, last_seq }),
@@ -129,7 +127,13 @@ impl Stream {
             None => (last_seq, Message::Hello { since: last_seq, last_seq }),
         };
         self.0.awake.notify_one();
-        Ok(Subscription::new(Arc::clone(&self.0), slot, session, interest, cursor, first))
+        let begins = (generation, cursor, first);
+        Ok(Subscription::new(Arc::clone(&self.0), slot, session, interest, begins))
+    }
+
+    /// The database is another one: whoever follows is told to read anew, unless their session is over.
+    pub(crate) async fn restart(&self) {
+        self.0.catch_up_or_warn().await;
     }
 
     /// Keeps all subscriptions up to date until the streams are closed.
@@ -157,7 +161,23 @@ impl Stream {
     }
 }
 
+/// Which lines there are.
+struct Standing {
+    generation: Generation,
+    first_seq: i64,
+    last_seq: i64,
+}
+
 impl Hub {
+    async fn standing(&self) -> Result<Standing, Error> {
+        let mut tx = self.store.db.read().await?;
+        // The file cannot be replaced while somebody reads it.
+        let generation = self.store.db.generation();
+        let last_seq = tx.ledger().head().await?.seq;
+        let first_seq = tx.ledger().first().await?.unwrap_or(last_seq + 1);
+        Ok(Standing { generation, first_seq, last_seq })
+    }
+
     /// Follows the commits while somebody is there to hear of them.
     async fn follow(&self) {
         let mut beats = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
@@ -169,7 +189,7 @@ impl Hub {
             loop {
                 tokio::select! {
                     lines = commits.next() => match lines {
-                        Some(lines) => self.hear(lines).await,
+                        Some(commit) => self.hear(commit).await,
                         None => return,
                     },
                     _ = beats.tick() => {
@@ -180,7 +200,9 @@ impl Hub {
                     }
                 }
             }
-            self.newest_mut().restart(0);
+            let mut newest = self.newest_mut();
+            let generation = newest.generation();
+            newest.restart(0, generation);
         }
     }
 
@@ -198,20 +220,25 @@ impl Hub {
         self.news.send_modify(|news| news.beats += 1);
     }
 
-    async fn hear(&self, lines: Arc<[Line]>) {
+    async fn hear(&self, Commit { generation, lines }: Commit) {
         if lines.iter().any(ends_sessions) {
             self.look_after_sessions().await;
         }
-        if !self.push(Arc::clone(&lines)) {
-            // Another process wrote in between.
+        if !self.push(lines, generation) {
+            // Another process wrote in between, or the database is another one.
             self.catch_up_or_warn().await;
         }
         self.news.send_modify(|_| ());
     }
 
     /// Adds lines to the newest ones; false if lines between are missing.
-    fn push(&self, lines: impl Into<Arc<[Line]>>) -> bool {
+    fn push(&self, lines: impl Into<Arc<[Line]>>, generation: Generation) -> bool {
         let mut ring = self.newest_mut();
+        match generation.cmp(&ring.generation()) {
+            Ordering::Less => return true,
+            Ordering::Equal => {}
+            Ordering::Greater => return false,
+        }
         Told::all(lines).all(|told| ring.push(told))
     }
 
@@ -225,12 +252,17 @@ impl Hub {
     /// Reads what is in the table after the newest line that is known.
     async fn catch_up(&self) -> Result<(), Error> {
         let mut tx = self.store.db.read().await?;
+        // The file cannot be replaced while somebody reads it.
+        let generation = self.store.db.generation();
         let head = tx.ledger().head().await?.seq;
-        let mut last = self.newest().last();
+        let (mut last, is_another) = {
+            let newest = self.newest();
+            (newest.last(), newest.generation() != generation)
+        };
         // Nothing is known yet, or too little to be worth reading: who needs older lines finds them in the table.
-        if last == 0 || head - last > CATCH_UP {
+        if is_another || last == 0 || head - last > CATCH_UP {
             self.look_after_sessions().await;
-            self.newest_mut().restart(head);
+            self.newest_mut().restart(head, generation);
             self.news.send_modify(|_| ());
             return Ok(());
         }
@@ -247,7 +279,7 @@ impl Hub {
             if lines.iter().any(ends_sessions) {
                 self.look_after_sessions().await;
             }
-            self.push(lines);
+            self.push(lines, generation);
             self.news.send_modify(|_| ());
             last = newest;
         }

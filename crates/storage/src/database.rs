@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqlitePool};
-use tokio::sync::Mutex;
+use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
+use tokio::sync::{Mutex, RwLockReadGuard};
 
 use crate::commits::{Announcer, Commits};
+use crate::gate::{Gate, Generation};
 use crate::lock::Lock;
-use crate::merger::{self, Merger};
+use crate::merger::{self, Bell, KeptOpen, Merger};
 use crate::writer::{Turn, Writer};
 use crate::{Freshness, StoreError, Tx};
 
@@ -57,24 +58,32 @@ impl FromStr for Durability {
 #[derive(Clone)]
 pub struct Database {
     path: Arc<Path>,
-    readers: SqlitePool,
-    writer: Arc<Mutex<Writer>>,
+    durability: Durability,
+    /// None while the file is being replaced, and once the database was closed.
+    readers: Arc<RwLock<Option<SqlitePool>>>,
+    pub(crate) writer: Arc<Mutex<Writer>>,
     freshness: Freshness,
     announcer: Announcer,
-    merger: Arc<Mutex<Option<Merger>>>,
+    pub(crate) merger: Arc<Mutex<Option<Merger>>>,
+    pub(crate) gate: Gate,
+    /// Who needs the file to stay where it is holds it for reading, who replaces it for writing.
+    pub(crate) place: Arc<tokio::sync::RwLock<()>>,
     /// The right to serve the file, unless it was only joined.
     lock: Arc<Mutex<Option<Lock>>>,
 }
 
-impl Database {
+/// What is connected to a file.
+pub(crate) struct Connections {
+    writer: SqliteConnection,
+    readers: SqlitePool,
+    options: SqliteConnectOptions,
+}
+
+impl Connections {
     /// Connects to a file that was prepared ([`crate::open`]).
-    pub(crate) async fn connect(
-        path: PathBuf,
-        durability: Durability,
-        lock: Option<Lock>,
-    ) -> Result<Self, StoreError> {
+    pub(crate) async fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         let options =
-            options(&path).journal_mode(SqliteJournalMode::Wal).synchronous(match durability {
+            options(path).journal_mode(SqliteJournalMode::Wal).synchronous(match durability {
                 Durability::Process => SqliteSynchronous::Normal,
                 Durability::Power => SqliteSynchronous::Full,
             });
@@ -85,29 +94,102 @@ impl Database {
             .thread_name(|id| format!("db-writer-{id}"))
             .connect()
             .await?;
-        let freshness = Freshness::default();
-        let announcer = Announcer::new();
-        let (bell, ear) = merger::bell();
-        let writer = Writer::new(writer, freshness.clone(), announcer.clone(), bell).await?;
-        let writer = Arc::new(Mutex::new(writer));
-        let merger = Merger::start(options.clone(), Arc::clone(&writer), ear);
         let readers = pool(READERS)
             .connect_with(
                 options
+                    .clone()
                     .read_only(true)
                     .pragma("query_only", "ON")
                     .thread_name(|id| format!("db-reader-{id}")),
             )
             .await?;
+        Ok(Self { writer, readers, options })
+    }
+}
+
+impl Database {
+    /// Connects to a file that was prepared ([`crate::open`]).
+    pub(crate) async fn connect(
+        path: PathBuf,
+        durability: Durability,
+        lock: Option<Lock>,
+    ) -> Result<Self, StoreError> {
+        let Connections { writer, readers, options } = Connections::open(&path, durability).await?;
+        let (freshness, gate) = (Freshness::default(), Gate::default());
+        let announcer = Announcer::new(gate.clone());
+        let (bell, ear) = merger::bell();
+        let writer = Writer::new(writer, freshness.clone(), announcer.clone(), bell).await?;
+        let writer = Arc::new(Mutex::new(writer));
+        let merger = Merger::start(options, Arc::clone(&writer), ear);
         Ok(Self {
             path: path.into(),
-            readers,
+            durability,
+            readers: Arc::new(RwLock::new(Some(readers))),
             writer,
             freshness,
             announcer,
             merger: Arc::new(Mutex::new(Some(merger))),
+            gate,
+            place: Arc::default(),
             lock: Arc::new(Mutex::new(lock)),
         })
+    }
+
+    /// What a commit promises.
+    pub(crate) const fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// Works with `connections` from now on; `writer` is the one of this database.
+    pub(crate) async fn install(
+        &self,
+        connections: Connections,
+        writer: &mut Writer,
+    ) -> Result<(), StoreError> {
+        let Connections { writer: conn, readers, options } = connections;
+        let (bell, ear): (Bell, _) = merger::bell();
+        writer.reconnect(conn, bell).await?;
+        let merger = Merger::start(options, Arc::clone(&self.writer), ear);
+        *self.merger.lock().await = Some(merger);
+        self.freshness.replaced();
+        *self.readers.write().unwrap_or_else(PoisonError::into_inner) = Some(readers);
+        Ok(())
+    }
+
+    /// Takes the readers away from whoever comes next.
+    pub(crate) fn take_readers(&self) -> Option<SqlitePool> {
+        self.readers.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn readers(&self) -> Result<SqlitePool, StoreError> {
+        let readers = self.readers.read().unwrap_or_else(PoisonError::into_inner);
+        let gone = || if self.gate.is_shut() { StoreError::Replacing } else { StoreError::Closed };
+        readers.clone().ok_or_else(gone)
+    }
+
+    /// Whether `readers` were closed because others came in their place.
+    fn are_replaced(&self, error: &sqlx::Error) -> Result<bool, StoreError> {
+        Ok(matches!(error, sqlx::Error::PoolClosed) && !self.readers()?.is_closed())
+    }
+
+    /// Keeps the file where it is.
+    pub(crate) async fn stays(&self) -> Result<RwLockReadGuard<'_, ()>, StoreError> {
+        if self.gate.is_shut() {
+            return Err(StoreError::Replacing);
+        }
+        Ok(self.place.read().await)
+    }
+
+    /// Which file it is.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.gate.generation()
+    }
+
+    /// Whether the file is being replaced: nothing can be changed, and maybe not read.
+    #[must_use]
+    pub fn is_being_replaced(&self) -> bool {
+        self.gate.is_shut()
     }
 
     /// The file.
@@ -128,7 +210,13 @@ impl Database {
     ///
     /// If no connection can be had.
     pub async fn read(&self) -> Result<Tx, StoreError> {
-        Ok(Tx::read(self.readers.acquire().await?))
+        loop {
+            match self.readers()?.acquire().await {
+                Ok(connection) => return Ok(Tx::read(connection)),
+                Err(error) if self.are_replaced(&error)? => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// A unit of work that reads; all its statements see one state.
@@ -137,22 +225,33 @@ impl Database {
     ///
     /// If no connection can be had.
     pub async fn snapshot(&self) -> Result<Tx, StoreError> {
-        Ok(Tx::snapshot(self.readers.begin().await?))
+        loop {
+            match self.readers()?.begin().await {
+                Ok(transaction) => return Ok(Tx::snapshot(transaction)),
+                Err(error) if self.are_replaced(&error)? => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// A unit of work that changes. It waits for its turn: there is one writer at a time.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Busy`] if another process holds the database for longer than five seconds.
+    /// [`StoreError::Busy`] if another process holds the database for longer than five seconds;
+    /// [`StoreError::Replacing`] if the file is replaced by another one.
     pub async fn write(&self) -> Result<Tx, StoreError> {
-        let mut turn = self.turn().await;
+        let asked = self.generation();
+        // Who is not admitted need not wait for it.
+        self.gate.admit(asked)?;
+        let mut turn = self.turn(asked).await;
         turn.begin(&[], &[]).await?;
         Ok(Tx::write(turn))
     }
 
-    pub(crate) async fn turn(&self) -> Turn {
-        Turn::new(Arc::clone(&self.writer).lock_owned().await)
+    /// The turn of one who asked when the file was `asked`.
+    pub(crate) async fn turn(&self, asked: Generation) -> Turn {
+        Turn::new(Arc::clone(&self.writer).lock_owned().await, self.gate.clone(), asked)
     }
 
     /// What this process commits from now on.
@@ -168,21 +267,28 @@ impl Database {
     ///
     /// If the file cannot be examined, which is no good sign either.
     pub async fn damage(&self) -> Result<Option<String>, StoreError> {
-        let found: String = sqlx::query_scalar(EXAMINE).fetch_one(&self.readers).await?;
+        let found: String = sqlx::query_scalar(EXAMINE).fetch_one(&self.readers()?).await?;
         Ok((found != "ok").then_some(found))
     }
 
     /// Waits for the writer to finish, merges the write-ahead log into the file, closes all connections and lets go of
     /// the file.
     pub async fn close(&self) {
-        if let Some(merger) = self.merger.lock().await.take() {
-            merger.stop().await;
-        }
+        let _stays = self.place.read().await;
+        let merged = match self.merger.lock().await.take() {
+            Some(merger) => merger.stop().await,
+            None => None,
+        };
         let mut writer = self.writer.lock().await;
-        self.readers.close().await;
-        if let Err(error) = writer.close().await {
+        if let Some(readers) = self.take_readers() {
+            readers.close().await;
+        }
+        match writer.close().await {
+            Ok(()) => merged.into_iter().for_each(KeptOpen::close),
             // Nothing is lost: the next start merges it.
-            tracing::warn!(error = %error, "the write-ahead log could not be merged into the database");
+            Err(error) => {
+                tracing::warn!(error = %error, "the write-ahead log could not be merged into the database");
+            }
         }
         self.lock.lock().await.take();
     }

@@ -1,5 +1,7 @@
 //! What can go wrong between PilotDeck and its database.
 
+use std::io::{self, ErrorKind};
+
 /// The system refused to write: a quota, a limit on the size of files, a file system that became read-only.
 const UNWRITTEN: i32 = 778;
 /// To make it durable.
@@ -24,6 +26,9 @@ pub enum StoreError {
     /// The database cannot be written, though it can be read.
     #[error("the database is read-only")]
     ReadOnly,
+    /// The file is being replaced by another one.
+    #[error("the database is being replaced")]
+    Replacing,
     /// The database was closed: the program is ending.
     #[error("the database is closed")]
     Closed,
@@ -38,9 +43,22 @@ pub enum StoreError {
     /// A transaction was about to change something without saying so in the ledger.
     #[error("a change without a ledger line was refused")]
     Unrecorded,
+    /// The system failed at a file beside the database.
+    #[error("a file beside the database failed: {0}")]
+    File(io::Error),
     /// The engine failed in another way.
     #[error("the database failed: {0}")]
     Engine(sqlx::Error),
+}
+
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full,
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Self::ReadOnly,
+            _ => Self::File(error),
+        }
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -30,6 +30,12 @@ impl Freshness {
         }
     }
 
+    /// The file is another one.
+    pub(crate) fn replaced(&self) {
+        self.settle();
+        self.0.fetch_add(2, Ordering::AcqRel);
+    }
+
     /// The writer's transaction ended, in a commit or in nothing.
     pub(crate) fn settle(&self) {
         if self.edition().is_none() {

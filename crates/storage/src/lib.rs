@@ -5,6 +5,8 @@
 //! databases hold is brought into this form once, when they are opened ([`open`]).
 
 mod adoption;
+mod backup;
+mod candidate;
 mod capabilities;
 mod checkpoints;
 mod commits;
@@ -13,6 +15,7 @@ mod document;
 mod error;
 mod events;
 mod freshness;
+mod gate;
 mod history;
 mod identity;
 mod insights;
@@ -27,7 +30,9 @@ mod pending;
 mod profiles;
 mod projects;
 mod receipts;
+mod replace;
 mod runs;
+mod scratch;
 mod statements;
 mod streams;
 mod sums;
@@ -38,14 +43,16 @@ mod usage;
 mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
+pub use candidate::{Candidate, CandidateError};
 pub use capabilities::Capabilities;
 pub use checkpoints::Checkpoints;
-pub use commits::Commits;
+pub use commits::{Commit, Commits};
 pub use database::{Database, Durability};
 pub use document::{Document, Documents};
 pub use error::StoreError;
 pub use events::{EventFilter, Events, StoredProposal};
 pub use freshness::{Edition, Freshness};
+pub use gate::Generation;
 pub use history::{Cause, History, HistoryPage};
 pub use identity::{Account, Identity};
 pub use insights::{
@@ -58,7 +65,9 @@ pub use paging::Page;
 pub use profiles::Profiles;
 pub use projects::{ProjectFilter, Projects};
 pub use receipts::Receipt;
+pub use replace::Claim;
 pub use runs::{KnownRun, RunFilter, RunList, Runs};
+pub use scratch::{Scratch, room_beside};
 pub use streams::{Found, Next, Wanted};
 pub use tx::Tx;
 pub use usage::{StoredUsage, Usage, UsageFilter, UsageRow};

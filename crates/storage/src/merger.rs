@@ -57,7 +57,24 @@ pub(crate) fn bell() -> (Bell, Ear) {
 /// A running merger. It ends when this is dropped.
 pub(crate) struct Merger {
     stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Option<KeptOpen>>,
+}
+
+/// A descriptor of the database file. It stays open unless [`KeptOpen::close`] is called: closing any descriptor of a file
+/// gives up the process's locks on it (POSIX), those of all SQLite's connections.
+pub(crate) struct KeptOpen(Option<Arc<File>>);
+
+impl KeptOpen {
+    /// Closes it: nobody is connected to the file any more.
+    pub(crate) fn close(mut self) {
+        self.0.take();
+    }
+}
+
+impl Drop for KeptOpen {
+    fn drop(&mut self) {
+        std::mem::forget(self.0.take());
+    }
 }
 
 impl Merger {
@@ -81,17 +98,17 @@ impl Merger {
                     }
                 } => {}
             }
-            if let Some(Merging { conn, .. }) = merging {
-                let _ = conn.close().await;
-            }
+            let Merging { conn, file } = merging?;
+            let _ = conn.close().await;
+            Some(file)
         });
         Self { stop, task }
     }
 
-    /// Ends, and waits until its connection is closed.
-    pub(crate) async fn stop(self) {
+    /// Ends, and waits until its connection is closed; hands over its descriptor of the file.
+    pub(crate) async fn stop(self) -> Option<KeptOpen> {
         let _ = self.stop.send(());
-        let _ = self.task.await;
+        self.task.await.ok().flatten()
     }
 }
 
@@ -110,15 +127,13 @@ async fn merge(
 /// The connection that merges, and the file that it merges into.
 struct Merging {
     conn: SqliteConnection,
-    /// Never closed: closing any descriptor of a file gives up the process's locks on it (POSIX), those of all SQLite's
-    /// connections.
-    file: &'static File,
+    file: KeptOpen,
 }
 
 impl Merging {
     async fn start(options: &SqliteConnectOptions) -> Result<Self, sqlx::Error> {
         let conn = options.clone().thread_name(|_| "db-merger".to_owned()).connect().await?;
-        let file = Box::leak(Box::new(File::open(options.get_filename())?));
+        let file = KeptOpen(Some(Arc::new(File::open(options.get_filename())?)));
         Ok(Self { conn, file })
     }
 
@@ -158,8 +173,16 @@ impl Merging {
     /// Waits for the disk. SQLite does so only at the end of a pass that left nothing, which is the one in the writer's
     /// turn; it has little to wait for then.
     async fn sync(&self) -> Result<(), sqlx::Error> {
-        let file = self.file;
-        tokio::task::spawn_blocking(|| file.sync_data()).await.map_err(io::Error::other)??;
+        if let Some(file) = self.file.0.clone() {
+            tokio::task::spawn_blocking(move || {
+                let synced = file.sync_data();
+                // Where this is the last one, the descriptor stays open all the same.
+                drop(KeptOpen(Some(file)));
+                synced
+            })
+            .await
+            .map_err(io::Error::other)??;
+        }
         Ok(())
     }
 }

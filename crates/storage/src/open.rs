@@ -17,10 +17,10 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use crate::adoption::{self, AdoptError, Found, Report};
 use crate::database::{self, Database, Durability};
 use crate::lock::{Lock, LockError};
-use crate::{StoreError, ledger, migrations, sums};
+use crate::{StoreError, ledger, migrations, scratch, sums};
 
 /// The first bytes of every SQLite file (<https://www.sqlite.org/fileformat.html>).
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+pub(crate) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const BACKUP: &str = "VACUUM INTO $1";
 const WRITTEN_ELSEWHERE: &str = "SELECT value FROM meta WHERE key = 'pilotdeck.writtenElsewhere'";
 const FORGET_WRITTEN_ELSEWHERE: &str = "DELETE FROM meta WHERE key = 'pilotdeck.writtenElsewhere'";
@@ -143,11 +143,9 @@ pub enum OpenError {
 /// [`OpenError`], which says what to do.
 pub async fn open(options: OpenOptions<'_>) -> Result<(Database, Opened), OpenError> {
     let path = usable(options.path)?;
-    let lock = Lock::acquire(&path).map_err(|error| match error {
-        LockError::Taken(pid) => OpenError::InUse { path: path.clone(), pid },
-        LockError::Io(error) => read_only(&path, &error),
-    })?;
+    let lock = claim(&path)?;
     make_private(&path).map_err(|error| read_only(&path, &error))?;
+    scratch::sweep(&path);
     let failed = |source| failed(&path, source);
     let mut conn = preparing(&path).connect().await.map_err(|error| failed(error.into()))?;
     let prepared = prepare(&mut conn, &path, &options).await;
@@ -157,6 +155,14 @@ pub async fn open(options: OpenOptions<'_>) -> Result<(Database, Opened), OpenEr
     let database =
         Database::connect(path.clone(), options.durability, Some(lock)).await.map_err(failed)?;
     Ok((database, opened))
+}
+
+/// Takes the right to serve the file.
+pub(crate) fn claim(path: &Path) -> Result<Lock, OpenError> {
+    Lock::acquire(path).map_err(|error| match error {
+        LockError::Taken(pid) => OpenError::InUse { path: path.to_owned(), pid },
+        LockError::Io(error) => read_only(path, &error),
+    })
 }
 
 /// Makes an empty file for its owner alone, if there is none: SQLite takes one, and gives its log the same permissions.
@@ -194,7 +200,7 @@ pub async fn join(path: &Path, durability: Durability) -> Result<Database, OpenE
 }
 
 /// What must be done to a file before it can be served.
-enum Need {
+pub(crate) enum Need {
     Nothing,
     /// It is empty.
     Creation,
@@ -205,7 +211,7 @@ enum Need {
     },
 }
 
-async fn need(conn: &mut SqliteConnection, path: &Path) -> Result<Need, OpenError> {
+pub(crate) async fn need(conn: &mut SqliteConnection, path: &Path) -> Result<Need, OpenError> {
     let engine = |error: sqlx::Error| failed(path, error.into());
     match adoption::inspect(conn).await.map_err(|error| refused(path, error))? {
         Found::Empty => return Ok(Need::Creation),
@@ -245,7 +251,7 @@ fn refused(path: &Path, source: AdoptError) -> OpenError {
 
 /// Looks at the file before SQLite does, which would say less; returns where it really is, so that every name of a
 /// file leads to the same lock.
-fn usable(path: &Path) -> Result<PathBuf, OpenError> {
+pub(crate) fn usable(path: &Path) -> Result<PathBuf, OpenError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         fs::create_dir_all(folder).map_err(|error| read_only(path, &error))?;
@@ -293,7 +299,6 @@ async fn prepare(
     path: &Path,
     options: &OpenOptions<'_>,
 ) -> Result<Opened, OpenError> {
-    let engine = |error: sqlx::Error| failed(path, error.into());
     let now = options.clock.now();
     let version = match need(conn, path).await? {
         Need::Nothing => return Ok(Opened::Ready),
@@ -305,10 +310,29 @@ async fn prepare(
         None => None,
     };
 
+    let report = update(conn, path, version, true, options.local_time, now).await?;
+
+    Ok(match (report, backup) {
+        (Some(report), Some(backup)) => Opened::Adopted { report, backup },
+        _ => Opened::Created,
+    })
+}
+
+/// Makes the schema, or brings a file of `version` up to date, in one transaction. Says what was done to its rows;
+/// where it is not due and nothing had to be done, the ledger does not mention it.
+pub(crate) async fn update(
+    conn: &mut SqliteConnection,
+    path: &Path,
+    version: Option<i64>,
+    is_due: bool,
+    local_time: &LocalTime,
+    now: DateTime<Utc>,
+) -> Result<Option<Report>, OpenError> {
+    let engine = |error: sqlx::Error| failed(path, error.into());
     let refused = |error| refused(path, error);
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.map_err(engine)?;
     let report = if let Some(version) = version {
-        Some(adoption::adopt(&mut tx, version, options.local_time, now).await.map_err(refused)?)
+        Some(adoption::adopt(&mut tx, version, local_time, now).await.map_err(refused)?)
     } else {
         adoption::create_schema(&mut tx).await.map_err(refused)?;
         None
@@ -318,13 +342,11 @@ async fn prepare(
         .map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
     sums::compute(&mut tx).await.map_err(engine)?;
     sqlx::query(FORGET_WRITTEN_ELSEWHERE).execute(&mut *tx).await.map_err(engine)?;
-    record(&mut tx, report.as_ref(), now).await.map_err(|error| failed(path, error))?;
+    if is_due || report.as_ref().is_none_or(Report::is_changed) {
+        record(&mut tx, report.as_ref(), now).await.map_err(|error| failed(path, error))?;
+    }
     tx.commit().await.map_err(engine)?;
-
-    Ok(match (report, backup) {
-        (Some(report), Some(backup)) => Opened::Adopted { report, backup },
-        _ => Opened::Created,
-    })
+    Ok(report)
 }
 
 /// Copies the database, with what its write-ahead log holds, to a new file beside it.
@@ -333,14 +355,7 @@ async fn copy(
     path: &Path,
     now: DateTime<Utc>,
 ) -> Result<PathBuf, OpenError> {
-    let stamp = now.format("%Y%m%dT%H%M%SZ");
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut backup = path.with_file_name(format!("{name}.bak.{stamp}"));
-    let mut turn = 1;
-    while backup.exists() {
-        turn += 1;
-        backup = path.with_file_name(format!("{name}.bak.{stamp}-{turn}"));
-    }
+    let backup = scratch::copy_name(path, now);
     // The copy holds what the file holds: nobody else may read it, either.
     let made = fs::File::create_new(&backup)
         .and_then(|file| file.set_permissions(fs::metadata(path)?.permissions()));

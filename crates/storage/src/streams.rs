@@ -8,6 +8,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::database::Database;
+use crate::gate::Generation;
 use crate::receipts::{Receipt, horizon};
 use crate::runs::KnownRun;
 use crate::statements::statements;
@@ -111,9 +112,10 @@ impl Found {
 pub struct Next(Turn);
 
 impl Database {
-    /// Waits for the right to change, as [`Database::write`] does, and leaves it to the caller when to begin.
-    pub async fn next(&self) -> Next {
-        Next(self.turn().await)
+    /// Waits for the right to change, as [`Database::write`] does, and leaves it to the caller when to begin. `asked` is
+    /// the file that it was when the change was asked for ([`Database::generation`]).
+    pub async fn next(&self, asked: Generation) -> Next {
+        Next(self.turn(asked).await)
     }
 }
 
@@ -123,7 +125,8 @@ impl Next {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Busy`] if another process holds the database for longer than five seconds.
+    /// [`StoreError::Busy`] if another process holds the database for longer than five seconds;
+    /// [`StoreError::Replacing`] if the file is another one than the one that was asked for.
     pub async fn begin(
         mut self,
         wanted: &Wanted<'_>,

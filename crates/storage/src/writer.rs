@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::commits::Announcer;
+use crate::gate::{Gate, Generation};
 use crate::merger::Bell;
 use crate::pending::Pending;
 use crate::{Freshness, StoreError};
@@ -34,14 +35,30 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) async fn new(
-        mut conn: SqliteConnection,
+        conn: SqliteConnection,
         freshness: Freshness,
         announcer: Announcer,
         bell: Bell,
     ) -> Result<Self, StoreError> {
-        let hears = freshness.clone();
-        conn.lock_handle().await?.set_update_hook(move |change| hears.changing(change.table));
+        let conn = heard(conn, &freshness).await?;
         Ok(Self { conn: Some(conn), is_open: false, head: None, freshness, announcer, bell })
+    }
+
+    /// Writes to `conn` from now on.
+    pub(crate) async fn reconnect(
+        &mut self,
+        conn: SqliteConnection,
+        bell: Bell,
+    ) -> Result<(), StoreError> {
+        self.conn = Some(heard(conn, &self.freshness).await?);
+        (self.is_open, self.head, self.bell) = (false, None, bell);
+        Ok(())
+    }
+
+    /// Ends what is open and gives the connection away.
+    pub(crate) async fn disconnect(&mut self) -> Option<SqliteConnection> {
+        self.roll_back().await;
+        self.conn.take()
     }
 
     pub(crate) fn conn(&mut self) -> Result<&mut SqliteConnection, StoreError> {
@@ -94,20 +111,45 @@ impl Writer {
 
     /// Ends what is open and closes the connection for good.
     pub(crate) async fn close(&mut self) -> Result<(), StoreError> {
-        self.roll_back().await;
-        match self.conn.take() {
+        match self.disconnect().await {
             Some(conn) => Ok(conn.close().await?),
             None => Ok(()),
         }
     }
 }
 
+/// The connection, which tells `freshness` what changes.
+async fn heard(
+    mut conn: SqliteConnection,
+    freshness: &Freshness,
+) -> Result<SqliteConnection, StoreError> {
+    let hears = freshness.clone();
+    conn.lock_handle().await?.set_update_hook(move |change| hears.changing(change.table));
+    Ok(conn)
+}
+
 /// The right to use the writer. What is open when it is dropped is rolled back.
-pub(crate) struct Turn(Option<OwnedMutexGuard<Writer>>);
+pub(crate) struct Turn {
+    /// None once the turn was dropped.
+    guard: Option<OwnedMutexGuard<Writer>>,
+    gate: Gate,
+    /// Which file it was when the turn was asked for.
+    asked: Generation,
+}
 
 impl Turn {
-    pub(crate) const fn new(guard: OwnedMutexGuard<Writer>) -> Self {
-        Self(Some(guard))
+    pub(crate) const fn new(guard: OwnedMutexGuard<Writer>, gate: Gate, asked: Generation) -> Self {
+        Self { guard: Some(guard), gate, asked }
+    }
+
+    /// Begins a transaction ([`Writer::begin`]), unless the file is another one than when the turn was asked for.
+    pub(crate) async fn begin(
+        &mut self,
+        questions: &[&str],
+        arguments: &[String],
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        self.gate.admit(self.asked)?;
+        (**self).begin(questions, arguments).await
     }
 }
 
@@ -115,19 +157,19 @@ impl Deref for Turn {
     type Target = Writer;
 
     fn deref(&self) -> &Writer {
-        self.0.as_ref().expect("the guard leaves only when the turn is dropped")
+        self.guard.as_ref().expect("the guard leaves only when the turn is dropped")
     }
 }
 
 impl DerefMut for Turn {
     fn deref_mut(&mut self) -> &mut Writer {
-        self.0.as_mut().expect("the guard leaves only when the turn is dropped")
+        self.guard.as_mut().expect("the guard leaves only when the turn is dropped")
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(mut writer) = self.0.take().filter(|writer| writer.is_open) else { return };
+        let Some(mut writer) = self.guard.take().filter(|writer| writer.is_open) else { return };
         // Other processes must not wait for our next transaction. Without a runtime there will be none: the process
         // is ending, or `begin` does it.
         if let Ok(runtime) = Handle::try_current() {

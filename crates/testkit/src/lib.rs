@@ -9,11 +9,14 @@ use std::sync::Arc;
 use chrono::NaiveDateTime;
 use pilotdeck_api::{ConsoleFile, ConsoleFiles, ServerHandle, Setup};
 use pilotdeck_domain::clock::Clock;
-use pilotdeck_domain::identity::Actor;
+use pilotdeck_domain::identity::{Actor, Permission, User};
+use pilotdeck_domain::ids::UserId;
 use pilotdeck_domain::ledger::checkpoint::SigningKey;
-use pilotdeck_services::Services;
+use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
+use pilotdeck_domain::times::WireTime;
 use pilotdeck_services::ledger::LedgerFilter;
-use pilotdeck_storage::{Durability, OpenOptions, Tx};
+use pilotdeck_services::{Services, operations};
+use pilotdeck_storage::{Account, Durability, OpenOptions, Tx};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 pub use reqwest::{Method, StatusCode};
@@ -28,6 +31,9 @@ pub use stream::{Block, EventStream};
 pub const AGENT_TOKEN: &str = "test-agent-token";
 /// The administrator's token of an app that has one.
 pub const ADMIN_TOKEN: &str = "test-admin-token";
+
+/// What older databases have of the password `password`.
+const SHA256_OF_PASSWORD: &str = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8";
 
 /// What the key follows from that signs checkpoints.
 pub const LEDGER_KEY_SEED: [u8; 32] = [7; 32];
@@ -50,6 +56,7 @@ pub struct TestApp {
 pub struct Builder {
     setup: Setup,
     clock: Clock,
+    operations: operations::Settings,
     folder: Arc<TempDir>,
 }
 
@@ -72,6 +79,13 @@ impl Builder {
     #[must_use]
     pub fn with_setup(mut self, change: impl FnOnce(&mut Setup)) -> Self {
         change(&mut self.setup);
+        self
+    }
+
+    /// Operated otherwise.
+    #[must_use]
+    pub fn with_operations(mut self, change: impl FnOnce(&mut operations::Settings)) -> Self {
+        change(&mut self.operations);
         self
     }
 
@@ -128,7 +142,8 @@ impl Builder {
         };
         let (database, _) = pilotdeck_storage::open(options).await.expect("the database opens");
         let services = Services::new(database, self.clock.clone())
-            .with_ledger_key(SigningKey::from_seed(&LEDGER_KEY_SEED));
+            .with_ledger_key(SigningKey::from_seed(&LEDGER_KEY_SEED))
+            .with_operations(self.operations.clone());
         services.identity.ensure_somebody().await.expect("the default account can be made");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let base_url =
@@ -162,7 +177,12 @@ impl TestApp {
     #[must_use]
     pub fn builder() -> Builder {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        Builder { setup: Setup::default(), clock: Clock::default(), folder: Arc::new(folder) }
+        let operations = operations::Settings {
+            local_time: Arc::new(|naive: NaiveDateTime| naive.and_utc()),
+            ..operations::Settings::default()
+        };
+        let (setup, clock) = (Setup::default(), Clock::default());
+        Builder { setup, clock, operations, folder: Arc::new(folder) }
     }
 
     /// Starts a server that is open to agents.
@@ -269,13 +289,46 @@ impl TestApp {
         cookie.split(';').next().unwrap_or_default().to_owned()
     }
 
+    /// Adds a person with this role, who signs in with the password `password`.
+    ///
+    /// # Panics
+    ///
+    /// If they cannot be added.
+    pub async fn a_person(&self, username: &str, role: &str) {
+        let path = self.folder().join("pm.db");
+        let database = pilotdeck_storage::join(&path, Durability::default()).await;
+        let database = database.expect("the file can be joined");
+        let user =
+            User { id: UserId::mint(), username: username.to_owned(), role: role.to_owned() };
+        let account = Account { user, password_hash: SHA256_OF_PASSWORD.to_owned() };
+        let now = self.clock.now();
+        let mut tx = database.write().await.expect("nobody else writes for long");
+        let inserted = tx.identity().insert(&account, WireTime::from(now).as_str()).await;
+        inserted.expect("the name is free");
+        let author = Actor::system().require(Permission::Administer).expect("the system may");
+        let change = Change::of(&json!({}));
+        let entry = Entry::new(Operation::UserCreated, SubjectKind::User, username, change);
+        tx.record(&author, now, entry);
+        tx.commit().await.expect("the person can be added");
+        database.close().await;
+    }
+
     /// The services of another process that works on the same file.
     ///
     /// # Panics
     ///
     /// If the file cannot be joined.
     pub async fn elsewhere(&self) -> Services {
-        let path = self.folder().join("pm.db");
+        self.services_of("pm.db").await
+    }
+
+    /// The services of another process on a file in the app's folder.
+    ///
+    /// # Panics
+    ///
+    /// If the file cannot be joined.
+    pub async fn services_of(&self, name: &str) -> Services {
+        let path = self.folder().join(name);
         let joined = pilotdeck_storage::join(&path, Durability::default()).await;
         Services::new(joined.expect("the file can be joined"), self.clock.clone())
     }
@@ -422,6 +475,31 @@ impl Request {
     #[must_use]
     pub fn body(self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
         Self(self.0.header("content-type", content_type).body(body))
+    }
+
+    /// With a file in the field `field` of a form.
+    #[must_use]
+    pub fn upload(self, field: &str, file: &[u8]) -> Self {
+        let mut body = format!(
+            "--limit\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"pm.db\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend_from_slice(file);
+        body.extend_from_slice(b"\r\n--limit--\r\n");
+        self.body("multipart/form-data; boundary=limit", body)
+    }
+
+    /// Sends the request and waits for an answer that is no text.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub async fn download(self) -> (Answer, Vec<u8>) {
+        let response = self.0.send().await.expect("the server answers");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.bytes().await.expect("the answer has a body").to_vec();
+        (Answer { status, headers, text: String::new(), body: Value::Null }, bytes)
     }
 
     /// Sends the request and waits for the answer.

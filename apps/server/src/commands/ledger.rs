@@ -5,7 +5,6 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::Actor;
 use pilotdeck_domain::ledger::checkpoint::{Checkpoint, PublicKey, SigningKey};
@@ -13,14 +12,11 @@ use pilotdeck_domain::ledger::export::Proof;
 use pilotdeck_services::Services;
 use pilotdeck_services::ledger::{Verdict, prove, verify_signed};
 
-use super::open;
+use super::{OF_BYTES, bar, open};
 use crate::secret;
 use crate::settings::{DatabaseArgs, ExportArgs, VerifyArgs, ledger_key};
 
-/// How often the progress is shown, at most.
-const SHOW_PER_SECOND: u8 = 10;
 const OF_LINES: &str = "[{bar:40}] {human_pos} of {human_len} lines, {eta} left";
-const OF_BYTES: &str = "[{bar:40}] {bytes} of {total_bytes}, {eta} left";
 /// What a public key in a file may have beside itself.
 const MAX_KEY_FILE_BYTES: u64 = 64 << 10;
 
@@ -186,14 +182,4 @@ fn public_key(given: &str) -> Result<PublicKey> {
     let file = File::open(given).with_context(no_key)?;
     file.take(MAX_KEY_FILE_BYTES).read_to_string(&mut text).with_context(no_key)?;
     text.parse().with_context(no_key)
-}
-
-/// Shows how far a long command is, to a person at a terminal; nothing to anybody else.
-fn bar(length: u64, template: &str) -> ProgressBar {
-    let target = ProgressDrawTarget::stderr_with_hz(SHOW_PER_SECOND);
-    let bar = ProgressBar::with_draw_target(Some(length), target);
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    bar
 }

@@ -5,6 +5,7 @@ mod commands;
 mod faults;
 mod ledger;
 mod logs;
+mod operating;
 mod process;
 mod starting;
 mod stopping;

@@ -6,71 +6,73 @@ use pilotdeck_testkit::{ADMIN_TOKEN, AGENT_TOKEN, Answer, Method, TestApp};
 use serde_json::{Value, json};
 
 /// The callers, in the order of the columns of [`TABLE`].
-const CALLERS: [&str; 7] = [
+const CALLERS: [&str; 8] = [
     "a stranger where no token is set",
     "a stranger",
     "a wrong agent token beside a right one in the other header",
     "an agent by X-PM-Agent-Token",
     "an agent by X-PM-Token",
     "the administrator",
-    "a person",
+    "a person with the role admin",
+    "a person with another role",
 ];
 
 /// What every operation answers to every caller: `+` lets them pass.
 const TABLE: &[(&str, &str)] = &[
-    ("GET /api/health", "+ + + + + + +"),
-    ("GET /api/meta", "+ + + + + + +"),
-    ("GET /api/openapi.json", "+ + + + + + +"),
-    ("POST /api/auth/login", "+ + + + + + +"),
-    ("POST /api/auth/logout", "+ + + + + + +"),
-    ("GET /api/auth/me", "401 401 401 403 403 403 +"),
-    ("POST /api/auth/change-password", "401 401 401 403 403 403 +"),
-    ("GET /api/projects", "+ 401 401 + + 403 +"),
-    ("POST /api/projects", "+ 401 401 + + 403 +"),
-    ("POST /api/projects/reorder", "+ 401 401 + + 403 +"),
-    ("POST /api/projects/batch", "+ 401 401 + + 403 +"),
-    ("GET /api/projects/{id}", "+ 401 401 + + 403 +"),
-    ("PUT /api/projects/{id}", "+ 401 401 + + 403 +"),
-    ("PATCH /api/projects/{id}", "+ 401 401 + + 403 +"),
-    ("DELETE /api/projects/{id}", "+ 401 401 + + 403 +"),
-    ("GET /api/projects/{id}/history", "+ 401 401 + + 403 +"),
-    ("POST /api/projects/{id}/history/{seq}/undo", "+ 401 401 + + 403 +"),
-    ("GET /api/stats", "+ 401 401 + + 403 +"),
-    ("GET /api/stats/tokens", "+ 401 401 + + 403 +"),
-    ("GET /api/agent/runs", "+ 401 401 + + 403 +"),
-    ("POST /api/agent/runs", "+ 401 401 + + 403 +"),
-    ("GET /api/agent/runs/{id}", "+ 401 401 + + 403 +"),
-    ("PATCH /api/agent/runs/{id}", "+ 401 401 + + 403 +"),
-    ("GET /api/agent/events", "+ 401 401 + + 403 +"),
-    ("POST /api/agent/events", "+ 401 401 + + 403 +"),
-    ("POST /api/agent/actions", "+ 401 401 + + 403 +"),
-    ("POST /api/agent/actions/{id}/undo", "+ 401 401 + + 403 +"),
-    ("GET /api/agent/proposals", "+ 401 401 + + 403 +"),
-    ("POST /api/agent/proposals/{id}/accept", "401 401 401 403 403 403 +"),
-    ("POST /api/agent/proposals/{id}/reject", "401 401 401 403 403 403 +"),
-    ("GET /api/agent/profiles", "+ 401 401 + + 403 +"),
-    ("POST /api/agent/profiles", "+ 401 401 + + 403 +"),
-    ("GET /api/agent/profiles/{id}", "+ 401 401 + + 403 +"),
-    ("PATCH /api/agent/profiles/{id}", "+ 401 401 + + 403 +"),
-    ("DELETE /api/agent/profiles/{id}", "+ 401 401 + + 403 +"),
-    ("GET /api/agent/capabilities", "+ 401 401 + + 403 +"),
-    ("POST /api/agent/capabilities", "+ 401 401 + + 403 +"),
-    ("GET /api/agent/capabilities/{id}", "+ 401 401 + + 403 +"),
-    ("PATCH /api/agent/capabilities/{id}", "+ 401 401 + + 403 +"),
-    ("DELETE /api/agent/capabilities/{id}", "+ 401 401 + + 403 +"),
-    ("GET /api/agent/usage", "+ 401 401 + + 403 +"),
-    ("POST /api/agent/usage", "+ 401 401 + + 403 +"),
-    ("GET /api/ledger", "401 401 401 403 403 + +"),
-    ("GET /api/stream", "401 401 401 403 403 + +"),
-    ("GET /api/ledger/export", "401 401 401 403 403 + +"),
-    ("GET /api/ledger/key", "401 401 401 403 403 + +"),
-    ("GET /api/ledger/verification", "401 401 401 403 403 + +"),
-    ("POST /api/ledger/verification", "401 401 401 403 403 + +"),
-    ("GET /api/admin/backup", "503 401 401 401 401 + 401"),
-    ("POST /api/admin/restore", "503 401 401 401 401 + 401"),
-    ("POST /api/admin/deploy", "503 401 401 401 401 + 401"),
-    ("GET /api/admin/deploy/status", "503 401 401 401 401 + 401"),
-    ("GET /api/admin/deploy/log", "503 401 401 401 401 + 401"),
+    ("GET /api/health", "+ + + + + + + +"),
+    ("GET /api/meta", "+ + + + + + + +"),
+    ("GET /api/openapi.json", "+ + + + + + + +"),
+    ("POST /api/auth/login", "+ + + + + + + +"),
+    ("POST /api/auth/logout", "+ + + + + + + +"),
+    ("GET /api/auth/me", "401 401 401 403 403 403 + +"),
+    ("POST /api/auth/change-password", "401 401 401 403 403 403 + +"),
+    ("GET /api/projects", "+ 401 401 + + 403 + +"),
+    ("POST /api/projects", "+ 401 401 + + 403 + +"),
+    ("POST /api/projects/reorder", "+ 401 401 + + 403 + +"),
+    ("POST /api/projects/batch", "+ 401 401 + + 403 + +"),
+    ("GET /api/projects/{id}", "+ 401 401 + + 403 + +"),
+    ("PUT /api/projects/{id}", "+ 401 401 + + 403 + +"),
+    ("PATCH /api/projects/{id}", "+ 401 401 + + 403 + +"),
+    ("DELETE /api/projects/{id}", "+ 401 401 + + 403 + +"),
+    ("GET /api/projects/{id}/history", "+ 401 401 + + 403 + +"),
+    ("POST /api/projects/{id}/history/{seq}/undo", "+ 401 401 + + 403 + +"),
+    ("GET /api/stats", "+ 401 401 + + 403 + +"),
+    ("GET /api/stats/tokens", "+ 401 401 + + 403 + +"),
+    ("GET /api/agent/runs", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/runs", "+ 401 401 + + 403 + +"),
+    ("GET /api/agent/runs/{id}", "+ 401 401 + + 403 + +"),
+    ("PATCH /api/agent/runs/{id}", "+ 401 401 + + 403 + +"),
+    ("GET /api/agent/events", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/events", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/actions", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/actions/{id}/undo", "+ 401 401 + + 403 + +"),
+    ("GET /api/agent/proposals", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/proposals/{id}/accept", "401 401 401 403 403 403 + +"),
+    ("POST /api/agent/proposals/{id}/reject", "401 401 401 403 403 403 + +"),
+    ("GET /api/agent/profiles", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/profiles", "+ 401 401 + + 403 + +"),
+    ("GET /api/agent/profiles/{id}", "+ 401 401 + + 403 + +"),
+    ("PATCH /api/agent/profiles/{id}", "+ 401 401 + + 403 + +"),
+    ("DELETE /api/agent/profiles/{id}", "+ 401 401 + + 403 + +"),
+    ("GET /api/agent/capabilities", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/capabilities", "+ 401 401 + + 403 + +"),
+    ("GET /api/agent/capabilities/{id}", "+ 401 401 + + 403 + +"),
+    ("PATCH /api/agent/capabilities/{id}", "+ 401 401 + + 403 + +"),
+    ("DELETE /api/agent/capabilities/{id}", "+ 401 401 + + 403 + +"),
+    ("GET /api/agent/usage", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/usage", "+ 401 401 + + 403 + +"),
+    ("GET /api/ledger", "401 401 401 403 403 + + +"),
+    ("GET /api/stream", "401 401 401 403 403 + + +"),
+    ("GET /api/ledger/export", "401 401 401 403 403 + + +"),
+    ("GET /api/ledger/key", "401 401 401 403 403 + + +"),
+    ("GET /api/ledger/verification", "401 401 401 403 403 + + +"),
+    ("POST /api/ledger/verification", "401 401 401 403 403 + + +"),
+    ("GET /api/admin/backup", "503 401 401 401 401 + + 403"),
+    ("POST /api/admin/restore", "503 401 401 401 401 + + 403"),
+    ("POST /api/admin/deploy", "503 401 401 401 401 + + 403"),
+    ("POST /api/admin/deploy/cancel", "503 401 401 401 401 + + 403"),
+    ("GET /api/admin/deploy/status", "503 401 401 401 401 + + 403"),
+    ("GET /api/admin/deploy/log", "503 401 401 401 401 + + 403"),
 ];
 
 /// The operations of the document: method, path, and what is said of them.
@@ -109,7 +111,7 @@ fn verdict(answer: &Answer) -> &'static str {
         (401, "unauthenticated") => "401",
         (403, "forbidden") => "403",
         (503, "administration_off") => "503",
-        (200 | 201 | 400 | 501, _) => "+",
+        (200 | 201 | 400, _) | (409, "no_deploy_job") | (500, "not_deployable") => "+",
         (404, "not_found") if answer.text.contains("not found: ") => "+",
         _ => "?",
     }
@@ -119,6 +121,7 @@ fn verdict(answer: &Answer) -> &'static str {
 async fn every_operation_answers_every_caller_as_the_table_says() {
     let open = TestApp::start().await;
     let closed = TestApp::builder().with_agent_token().with_admin_token().start().await;
+    closed.a_person("ada", "member").await;
     let table: BTreeMap<&str, &str> = TABLE.iter().copied().collect();
 
     let mut differences = Vec::new();
@@ -126,7 +129,8 @@ async fn every_operation_answers_every_caller_as_the_table_says() {
     for (method, path, _) in operations() {
         let operation = format!("{method} {path}");
         // Signing out must not sign out the caller of the other operations.
-        let cookie = closed.sign_in("admin", "admin").await;
+        let admin = closed.sign_in("admin", "admin").await;
+        let member = closed.sign_in("ada", "password").await;
         let mut row = Vec::new();
         for (caller, headers) in CALLERS.iter().zip([
             vec![],
@@ -135,7 +139,8 @@ async fn every_operation_answers_every_caller_as_the_table_says() {
             vec![("x-pm-agent-token", AGENT_TOKEN)],
             vec![("x-pm-token", AGENT_TOKEN)],
             vec![("x-pm-token", ADMIN_TOKEN)],
-            vec![("cookie", cookie.as_str())],
+            vec![("cookie", admin.as_str())],
+            vec![("cookie", member.as_str())],
         ]) {
             let app = if *caller == CALLERS[0] { &open } else { &closed };
             row.push(verdict(&answered(app, &operation, &headers).await));
@@ -151,21 +156,44 @@ async fn every_operation_answers_every_caller_as_the_table_says() {
 }
 
 #[tokio::test]
-async fn the_administrators_operations_are_off_without_a_token_and_not_built_yet_with_one() {
+async fn the_administrators_operations_are_for_the_token_and_for_people_with_the_role_admin() {
     let off = TestApp::start().await;
     let on = TestApp::builder().with_admin_token().start().await;
 
-    let without = off.get("/api/admin/backup").as_admin().send().await;
-    let wrong = on.get("/api/admin/backup").header("x-pm-token", "wrong").send().await;
-    let right = on.get("/api/admin/backup").as_admin().send().await;
-    let padded =
-        on.get("/api/admin/backup").header("x-pm-token", format!(" {ADMIN_TOKEN} ")).send().await;
+    let status = "/api/admin/deploy/status";
+    let without = off.get(status).as_admin().send().await;
+    let wrong = on.get(status).header("x-pm-token", "wrong").send().await;
+    let right = on.get(status).as_admin().send().await;
+    let padded = on.get(status).header("x-pm-token", format!(" {ADMIN_TOKEN} ")).send().await;
+    let cookie = off.sign_in("admin", "admin").await;
+    let person = off.get(status).with_cookie(&cookie).send().await;
 
     assert_eq!((without.status.as_u16(), without.code()), (503, "administration_off"));
     assert!(without.body["error"].as_str().unwrap().starts_with("Admin token not configured."));
     assert_eq!((wrong.status.as_u16(), wrong.code()), (401, "unauthenticated"));
-    assert_eq!((right.status.as_u16(), right.code()), (501, "not_implemented"));
-    assert_eq!(padded.status, 501);
+    for answer in [right, padded, person] {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn what_an_administrator_asks_for_by_cookie_must_come_from_our_own_pages() {
+    let app = TestApp::start().await;
+    let cookie = app.sign_in("admin", "admin").await;
+
+    for path in ["/api/admin/restore", "/api/admin/deploy", "/api/admin/deploy/cancel"] {
+        let answer = app
+            .post(path)
+            .with_cookie(&cookie)
+            .header("origin", "https://elsewhere.example")
+            .send()
+            .await;
+
+        assert_eq!((answer.status.as_u16(), answer.code()), (403, "cross_origin"), "{path}");
+    }
+    let backup = app.get("/api/admin/backup").with_cookie(&cookie);
+    let linked = backup.header("sec-fetch-site", "cross-site").send().await;
+    assert_eq!((linked.status.as_u16(), linked.code()), (403, "cross_origin"));
 }
 
 #[tokio::test]

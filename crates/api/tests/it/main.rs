@@ -15,6 +15,7 @@ mod input;
 mod insights;
 mod ledger;
 mod openapi;
+mod operations;
 mod plugin;
 mod profiles;
 mod projects;

@@ -9,7 +9,9 @@ use pilotdeck_domain::events::Event;
 use pilotdeck_domain::identity::Author;
 use pilotdeck_domain::ledger::{Operation, SubjectKind};
 use pilotdeck_domain::times::WireTime;
-use pilotdeck_storage::{Collection, Database, Document, Found, Next, StoredUsage, Tx, Wanted};
+use pilotdeck_storage::{
+    Collection, Database, Document, Found, Generation, Next, StoredUsage, Tx, Wanted,
+};
 use serde::Serialize;
 
 use super::{EventJob, Job, MAX_BATCH_BYTES, MAX_BATCH_ROWS, Work};
@@ -23,6 +25,7 @@ pub(super) struct Batch {
     jobs: Vec<Job>,
     rows: usize,
     bytes: usize,
+    generation: Generation,
 }
 
 /// What became of a request.
@@ -34,13 +37,15 @@ enum Fate {
 
 impl Batch {
     pub(super) fn new(job: Job) -> Self {
-        let (rows, bytes) = (job.rows, job.bytes);
-        Self { jobs: vec![job], rows, bytes }
+        let (rows, bytes, generation) = (job.rows, job.bytes, job.generation);
+        Self { jobs: vec![job], rows, bytes, generation }
     }
 
-    /// Whether there is room for `job`.
-    pub(super) const fn takes(&self, job: &Job) -> bool {
-        self.rows + job.rows <= MAX_BATCH_ROWS && self.bytes + job.bytes <= MAX_BATCH_BYTES
+    /// Whether there is room for `job`, and it is meant for the same file.
+    pub(super) fn takes(&self, job: &Job) -> bool {
+        self.generation == job.generation
+            && self.rows + job.rows <= MAX_BATCH_ROWS
+            && self.bytes + job.bytes <= MAX_BATCH_BYTES
     }
 
     pub(super) fn push(&mut self, job: Job) {
@@ -82,7 +87,8 @@ impl Batch {
 impl Job {
     async fn write_alone(self, db: &Database, clock: &Clock) {
         let mut alone = [self];
-        let fates = attempt(&mut alone, db.next().await, clock).await;
+        let turn = db.next(alone[0].generation).await;
+        let fates = attempt(&mut alone, turn, clock).await;
         let [job] = alone;
         match fates {
             Ok(fates) => {

@@ -10,7 +10,7 @@ use pilotdeck_domain::times::WireTime;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Ledger;
-use crate::Error;
+use crate::{Error, Unavailable};
 
 /// A checkpoint is signed at every multiple of this place.
 pub const EVERY_LINES: i64 = 10_000;
@@ -100,7 +100,8 @@ impl Ledger {
         loop {
             turns.tick().await;
             let failure = match self.checkpoint_if_due().await {
-                Ok(_) => String::new(),
+                // The next look finds the other database.
+                Ok(_) | Err(Error::Unavailable(Unavailable::Restoring)) => String::new(),
                 Err(Error::NoLedgerKey) => return,
                 Err(error) => error.to_string(),
             };

@@ -2,7 +2,7 @@
 
 use pilotdeck_domain::identity::{Actor, Permission};
 use pilotdeck_domain::ledger::export::{write_checkpoint, write_line};
-use pilotdeck_storage::Database;
+use pilotdeck_storage::{Database, Generation, StoreError};
 
 use super::Ledger;
 use crate::Error;
@@ -17,6 +17,8 @@ const PAGE_BYTES: usize = 256 << 10;
 /// change, so that all pieces are of one state.
 pub struct Export {
     db: Database,
+    /// The file that it is of.
+    generation: Generation,
     since: i64,
     until: i64,
     /// The last checkpoint that there was.
@@ -37,6 +39,7 @@ impl Ledger {
         let last = tx.checkpoints().last().await?;
         Ok(Export {
             db: self.store.db.clone(),
+            generation: self.store.db.generation(),
             // Before the first place there is nothing, unless somebody put it there.
             since: i64::MIN,
             until,
@@ -62,9 +65,12 @@ impl Export {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`].
+    /// [`Error::Unavailable`] if the database became another one; [`Error::Store`].
     pub async fn next(&mut self) -> Result<Option<String>, Error> {
         let mut tx = self.db.read().await?;
+        if self.db.generation() != self.generation {
+            return Err(StoreError::Replacing.into());
+        }
         let lines = tx.ledger().page(self.since, self.until, PAGE_LINES, PAGE_BYTES).await?;
         let Some(last) = lines.last() else { return Ok(None) };
         let until = last.seq.min(self.signed_until);

@@ -73,6 +73,7 @@ type Outcome = Option<Result<Arc<Verification>, Failure>>;
 #[derive(Clone, Copy, Debug)]
 enum Failure {
     Busy,
+    Replaced,
     Closed,
     Failed,
 }
@@ -127,6 +128,7 @@ impl Ledger {
         match outcome {
             Ok(Some(Ok(verification))) => Ok(verification),
             Ok(Some(Err(Failure::Busy))) => Err(StoreError::Busy.into()),
+            Ok(Some(Err(Failure::Replaced))) => Err(StoreError::Replacing.into()),
             Ok(Some(Err(Failure::Failed))) => {
                 let reason = "the ledger could not be verified".to_owned();
                 Err(StoreError::Corrupt { table: "ledger", reason }.into())
@@ -151,6 +153,11 @@ impl Ledger {
         Ok(Verifications { last: state.last.clone(), running })
     }
 
+    /// Forgets the last verification: the database is another one.
+    pub(crate) fn forget_verification(&self) {
+        self.verifier.state().last = None;
+    }
+
     fn join_or_begin(&self) -> watch::Receiver<Outcome> {
         let mut state = self.verifier.state();
         if let Some(running) = state.running.as_ref().filter(|running| running.is_alive()) {
@@ -163,10 +170,17 @@ impl Ledger {
         let (store, verifier) = (self.store.clone(), Arc::clone(&self.verifier));
         let keys = self.key.as_ref().map(|key| vec![key.public()]);
         tokio::spawn(async move {
-            let result = verify(&store, keys, &reached).await.map(Arc::new).map_err(|error| {
+            let generation = store.db.generation();
+            let verified = match verify(&store, keys, &reached).await {
+                // What was read of two databases says nothing about either.
+                Ok(_) if store.db.generation() != generation => Err(StoreError::Replacing),
+                verified => verified,
+            };
+            let result = verified.map(Arc::new).map_err(|error| {
                 tracing::error!(error = %error, "the ledger could not be verified");
                 match error {
                     StoreError::Busy => Failure::Busy,
+                    StoreError::Replacing => Failure::Replaced,
                     StoreError::Closed => Failure::Closed,
                     _ => Failure::Failed,
                 }

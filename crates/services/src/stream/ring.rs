@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use pilotdeck_domain::ledger::Line;
 use pilotdeck_domain::stream::Interest;
+use pilotdeck_storage::Generation;
 
 /// Lines that are kept; who is further behind reads the table.
 const MAX_LINES: usize = 8_192;
@@ -60,6 +61,8 @@ impl fmt::Debug for Told {
 /// A stretch of the ledger without gaps, up to the newest line that is known.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
+    /// The file that the lines are in.
+    generation: Generation,
     /// The place before the first line that is here.
     base: i64,
     lines: VecDeque<Arc<Told>>,
@@ -82,9 +85,14 @@ impl Ring {
         self.lines.back().map_or(self.base, |told| told.line().seq)
     }
 
-    /// Begins anew after `base`.
-    pub(super) fn restart(&mut self, base: i64) {
-        *self = Self { base, ..Self::default() };
+    /// The file that the lines are in.
+    pub(super) const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Begins anew after `base`, with lines of the file `generation`.
+    pub(super) fn restart(&mut self, base: i64, generation: Generation) {
+        *self = Self { base, generation, ..Self::default() };
     }
 
     /// Adds a line: false if lines between are missing. One that is known already is passed over.
@@ -158,7 +166,7 @@ mod tests {
     #[test]
     fn a_ring_holds_a_stretch_without_gaps() {
         let mut ring = Ring::default();
-        ring.restart(4);
+        ring.restart(4, Generation::default());
 
         assert!(!ring.push(line(6, 0)));
         assert!(ring.push(line(5, 0)));

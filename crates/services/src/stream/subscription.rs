@@ -1,14 +1,15 @@
 //! One who follows.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use pilotdeck_domain::stream::Interest;
-use pilotdeck_storage::LedgerStretch;
+use pilotdeck_storage::{Generation, LedgerStretch};
 use tokio::sync::watch;
 
 use super::holders::{Session, Slot};
 use super::ring::{After, Told};
-use super::{Hub, News, PAGE};
+use super::{Hub, News, PAGE, Standing};
 use crate::Error;
 
 /// Lines of the table that are looked through at a time, whatever is found.
@@ -26,8 +27,8 @@ pub enum Message {
         /// The last line that there is.
         last_seq: i64,
     },
-    /// The first one, where not everything after the known line is there: it is too old, or of another ledger. Read
-    /// again what you show; what comes after `last_seq` follows.
+    /// The first one, where not everything after the known line is there: it is too old, or of another ledger; any one,
+    /// where the database is another one. Read again what you show; what comes after `last_seq` follows.
     Resync {
         /// The first line that is kept.
         first_seq: i64,
@@ -79,6 +80,8 @@ pub struct Subscription {
     /// None: everything.
     interest: Option<Box<Interest>>,
     first: Option<Box<Message>>,
+    /// The file that the places are in.
+    generation: Generation,
     /// Everything up to here was told, or is of no interest.
     cursor: i64,
     /// The place that the reader knows.
@@ -97,8 +100,7 @@ impl Subscription {
         slot: Slot,
         session: Option<Arc<Session>>,
         interest: Interest,
-        cursor: i64,
-        first: Message,
+        (generation, cursor, first): (Generation, i64, Message),
     ) -> Self {
         let news = hub.news.subscribe();
         let beats = news.borrow().beats;
@@ -108,6 +110,7 @@ impl Subscription {
             session,
             interest: (!interest.is_everything()).then(|| Box::new(interest)),
             first: Some(Box::new(first)),
+            generation,
             cursor,
             told: cursor,
             beats,
@@ -134,7 +137,21 @@ impl Subscription {
             if let Some(first) = self.first.take() {
                 return *first;
             }
-            let after = self.hub.newest().after(self.cursor, self.interest.as_deref());
+            let after = {
+                let newest = self.hub.newest();
+                match newest.generation().cmp(&self.generation) {
+                    // It will hear of the next file soon.
+                    Ordering::Less => Some(After::Nothing),
+                    Ordering::Equal => Some(newest.after(self.cursor, self.interest.as_deref())),
+                    Ordering::Greater => None,
+                }
+            };
+            let Some(after) = after else {
+                match Box::pin(self.begin_anew()).await {
+                    Ok(message) => return message,
+                    Err(error) => return unavailable(&error),
+                }
+            };
             match after {
                 After::Lines(lines, up_to) => {
                     if !self.is_live {
@@ -157,10 +174,7 @@ impl Subscription {
                                 return message;
                             }
                         }
-                        Err(error) => {
-                            tracing::warn!(%error, "a stream cannot read the ledger");
-                            return Message::Ended(End::Unavailable);
-                        }
+                        Err(error) => return unavailable(&error),
                     }
                 }
                 After::Nothing => {
@@ -210,10 +224,22 @@ impl Subscription {
         Some(Message::Lines(lines))
     }
 
+    /// Goes on at the end of the ledger of another file.
+    async fn begin_anew(&mut self) -> Result<Message, Error> {
+        let Standing { generation, first_seq, last_seq } = self.hub.standing().await?;
+        (self.generation, self.cursor, self.told) = (generation, last_seq, last_seq);
+        (self.is_live, self.is_slow) = (false, false);
+        Ok(Message::Resync { first_seq, last_seq })
+    }
+
     /// The next lines of the table.
     async fn replay(&mut self) -> Result<Vec<Arc<Told>>, Error> {
         let _turn = self.hub.replays.acquire().await.ok();
         let mut tx = self.hub.store.db.read().await?;
+        // The file cannot be replaced while somebody reads it.
+        if self.hub.store.db.generation() != self.generation {
+            return Ok(Vec::new());
+        }
         let head = tx.ledger().head().await?.seq;
         let stretch = LedgerStretch {
             after: self.cursor,
@@ -232,4 +258,9 @@ impl Subscription {
         };
         Ok(Told::all(lines).collect())
     }
+}
+
+fn unavailable(error: &Error) -> Message {
+    tracing::warn!(%error, "a stream cannot read the ledger");
+    Message::Ended(End::Unavailable)
 }

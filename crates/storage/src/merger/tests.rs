@@ -93,7 +93,7 @@ async fn what_a_reader_kept_from_the_passes_is_merged_in_the_end() {
     merging.beside_the_writer().await.unwrap();
     let left = merging.unmerged(LOOK).await.unwrap();
     reading.commit().await.unwrap();
-    let turn = database.turn().await;
+    let turn = database.turn(database.generation()).await;
     merging.all().await.unwrap();
 
     assert!(left > ENOUGH, "{left}");

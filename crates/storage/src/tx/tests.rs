@@ -259,7 +259,7 @@ async fn followers_are_told_what_was_committed_and_nothing_else() {
     tx.record(&author(), now(), entry("three"));
     tx.commit().await.unwrap();
 
-    let told = [commits.next().await.unwrap(), commits.next().await.unwrap()];
+    let told = [commits.next().await.unwrap().lines, commits.next().await.unwrap().lines];
     assert_eq!(told.concat(), chain(&database).await[2..]);
     assert_eq!(told[1].len(), 2);
 }
@@ -287,11 +287,13 @@ async fn receipts_alone_make_nothing_else_durable() {
     drop(tx);
 
     let wanted = Wanted { receipts: vec!["kept", "refused", "dropped"], ..Wanted::default() };
-    let (mut tx, found) = database.next().await.begin(&wanted, now()).await.unwrap();
+    let (mut tx, found) =
+        database.next(database.generation()).await.begin(&wanted, now()).await.unwrap();
     assert!(tx.projects().find("p").await.unwrap().is_none());
     assert_eq!(found.receipts.into_values().collect::<Vec<_>>(), [receipt("kept")]);
     drop(tx);
     let later = now() + chrono::TimeDelta::hours(49);
-    let (_, found) = database.next().await.begin(&wanted, later).await.unwrap();
+    let (_, found) =
+        database.next(database.generation()).await.begin(&wanted, later).await.unwrap();
     assert!(found.receipts.is_empty());
 }

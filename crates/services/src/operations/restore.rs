@@ -1,0 +1,268 @@
+//! Restoring: an uploaded file becomes the database.
+
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pilotdeck_domain::clock::Clock;
+use pilotdeck_domain::identity::{Actor, Author, Permission};
+use pilotdeck_domain::ledger::{Change, Operation};
+use pilotdeck_storage::{
+    Candidate, CandidateError, Claim, LocalTime, Scratch, StoreError, room_beside,
+};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OwnedMutexGuard;
+
+use super::backup::{digest, entry};
+use super::{Operations, off_thread, to_the_end};
+use crate::identity::hex;
+use crate::{Error, Services, Unavailable};
+
+/// Bytes that are gathered before they are written.
+const GATHERED_BYTES: usize = 1 << 20;
+/// Bytes after which the disk is asked again whether it has room.
+const LOOK_EVERY_BYTES: u64 = 64 << 20;
+
+/// A file that is being uploaded. It is gone when this is dropped.
+pub struct Upload {
+    scratch: Scratch,
+    /// None while it is being written.
+    file: Option<File>,
+    digest: Sha256,
+    gathered: Vec<u8>,
+    bytes: u64,
+    most: u64,
+    reserve: u64,
+    looked_at: u64,
+    /// There is one at a time.
+    _turn: OwnedMutexGuard<()>,
+}
+
+/// A database that took the place of another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The database.
+    pub file: PathBuf,
+    /// The file that was the database before, if there was one.
+    pub previous: Option<PathBuf>,
+}
+
+impl Operations {
+    /// Begins to take a database file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnderWay`] if there is another one; [`Unavailable::Full`] if there is no room for `announced` bytes;
+    /// [`Error::TooLarge`], [`Error::Denied`], [`Error::Store`].
+    pub async fn begin_upload(
+        &self,
+        actor: &Actor,
+        announced: Option<u64>,
+    ) -> Result<Upload, Error> {
+        actor.require(Permission::Administer)?;
+        let turn = self.restoring.clone().try_lock_owned();
+        let turn = turn.map_err(|_| Error::UnderWay("another restore"))?;
+        let (most, reserve) = (self.settings.max_restore_bytes, self.settings.reserve_bytes);
+        // What is around the file in the request is little.
+        if announced.is_some_and(|bytes| bytes > most.saturating_add(GATHERED_BYTES as u64)) {
+            return Err(Error::TooLarge { most });
+        }
+        let room = room_beside(self.store.db.path())?;
+        if announced.unwrap_or_default().saturating_add(reserve) > room {
+            return Err(Unavailable::Full.into());
+        }
+        let database = self.store.db.path().to_owned();
+        let (scratch, file) = off_thread(move || Scratch::beside(&database, "upload")).await?;
+        Ok(Upload {
+            scratch,
+            file: Some(file),
+            digest: Sha256::new(),
+            gathered: Vec::new(),
+            bytes: 0,
+            most,
+            reserve,
+            looked_at: 0,
+            _turn: turn,
+        })
+    }
+
+    /// Makes the uploaded file the database: examines it, brings it up to date, verifies its ledger, and then switches.
+    /// The file before stays beside it. Whatever fails, the database is what it was.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoDatabase`] if the file cannot be the database; [`Error::WouldBeOpen`]; [`Unavailable::Busy`] if
+    /// somebody does not let go of the database; [`Error::Denied`], [`Error::Store`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn restore(&self, actor: &Actor, upload: Upload) -> Result<Restored, Error> {
+        let author = actor.require(Permission::Administer)?;
+        let operations = self.clone();
+        to_the_end(async move { operations.take(&author, upload).await }).await
+    }
+
+    async fn take(&self, author: &Author, mut upload: Upload) -> Result<Restored, Error> {
+        upload.write_gathered().await?;
+        let Upload { scratch, digest, bytes, _turn: turn, .. } = upload;
+        let now = self.store.clock.now();
+        let local_time = Arc::clone(&self.settings.local_time);
+        let candidate = Candidate::examine(scratch, &*local_time, now).await?;
+        let previous = self.store.db.name_for_previous(now);
+        let sha256 = hex(&digest.finalize());
+        let change = change(&candidate, bytes, &sha256, Some(&previous));
+        let is_reachable = self.settings.is_reachable;
+        let next = prepare(candidate, &self.store.clock, is_reachable, author, &change).await?;
+        self.store.db.replace(next, &previous).await?;
+        self.ledger.forget_verification();
+        self.stream.restart().await;
+        drop(turn);
+        let file = self.database_file();
+        tracing::warn!(
+            bytes,
+            "the database was restored: {}; as it was before: {}",
+            file.display(),
+            previous.display()
+        );
+        Ok(Restored { file, previous: Some(previous) })
+    }
+}
+
+/// Makes `source` the database that `claim` is about. The file before stays beside it.
+///
+/// # Errors
+///
+/// [`Error::NoDatabase`] if the file cannot be the database; [`Unavailable::Full`], [`Unavailable::Busy`],
+/// [`Error::Store`].
+pub async fn restore_file(
+    source: &Path,
+    claim: Claim,
+    clock: &Clock,
+    local_time: &LocalTime,
+) -> Result<(Restored, u64), Error> {
+    let author = Actor::system().require(Permission::Administer)?;
+    let (from, database) = (source.to_owned(), claim.path().to_owned());
+    let (scratch, bytes, sha256) = off_thread(move || copied(&from, &database)).await?;
+    let now = clock.now();
+    let candidate = Candidate::examine(scratch, local_time, now).await?;
+    let previous = claim.name_for_previous(now);
+    let change = change(&candidate, bytes, &sha256, previous.as_deref());
+    let next = prepare(candidate, clock, false, &author, &change).await?;
+    let file = claim.path().to_owned();
+    claim.replace(next, previous.as_deref()).await?;
+    Ok((Restored { file, previous }, bytes))
+}
+
+/// Copies a file beside the database; says how many bytes that were, and their SHA-256.
+fn copied(source: &Path, database: &Path) -> std::io::Result<(Scratch, u64, String)> {
+    // Looked at first: opening a pipe would wait for somebody to write.
+    if !std::fs::metadata(source)?.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
+    let mut from = File::open(source)?;
+    let (scratch, mut to) = Scratch::beside(database, "upload")?;
+    std::io::copy(&mut from, &mut to)?;
+    to.rewind()?;
+    let (bytes, sha256) = digest(&mut to)?;
+    Ok((scratch, bytes, sha256))
+}
+
+/// What the ledger says of a restore.
+fn change(candidate: &Candidate, bytes: u64, sha256: &str, previous: Option<&Path>) -> Change {
+    let previous = previous.and_then(Path::file_name).map(|name| name.to_string_lossy());
+    Change::of(&json!({
+        "bytes": bytes,
+        "sha256": sha256,
+        "fromVersion": candidate.report().from_version,
+        "previous": previous,
+    }))
+}
+
+/// Proves the ledger of a candidate, looks who could sign in, and says in it that it becomes the database.
+async fn prepare(
+    candidate: Candidate,
+    clock: &Clock,
+    is_reachable: bool,
+    author: &Author,
+    change: &Change,
+) -> Result<Scratch, Error> {
+    let services = Services::new(candidate.database().clone(), clock.clone());
+    let prepared = prove(&services, is_reachable, author, change).await;
+    services.close().await;
+    let next = candidate.close().await;
+    prepared.map(|()| next)
+}
+
+async fn prove(
+    services: &Services,
+    is_reachable: bool,
+    author: &Author,
+    change: &Change,
+) -> Result<(), Error> {
+    let verification = services.ledger.verify(&Actor::system()).await?;
+    if let Some(fault) = verification.faults.first() {
+        return Err(Error::NoDatabase(format!(
+            "its ledger does not hold at seq {}: {}",
+            fault.seq, fault.reason
+        )));
+    }
+    services.identity.ensure_somebody().await?;
+    if is_reachable && services.identity.default_password_in_use().await? {
+        return Err(Error::WouldBeOpen);
+    }
+    let mut tx = services.store.db.write().await?;
+    tx.record(author, services.clock().now(), entry(Operation::DatabaseRestored, change.clone()));
+    Ok(tx.commit().await?)
+}
+
+impl Upload {
+    /// Adds what arrived.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`]; [`Unavailable::Full`]; [`Error::Store`].
+    pub async fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
+        self.bytes += piece.len() as u64;
+        if self.bytes > self.most {
+            return Err(Error::TooLarge { most: self.most });
+        }
+        self.gathered.extend_from_slice(piece);
+        if self.gathered.len() < GATHERED_BYTES {
+            return Ok(());
+        }
+        if self.bytes - self.looked_at > LOOK_EVERY_BYTES {
+            self.looked_at = self.bytes;
+            if room_beside(self.scratch.path())? < self.reserve {
+                return Err(Unavailable::Full.into());
+            }
+        }
+        self.write_gathered().await
+    }
+
+    async fn write_gathered(&mut self) -> Result<(), Error> {
+        let gathered = std::mem::take(&mut self.gathered);
+        let gone = || StoreError::File(std::io::Error::other("an upload was given up half-way"));
+        let mut file = self.file.take().ok_or_else(gone)?;
+        let mut digest = self.digest.clone();
+        (self.file, self.digest) = off_thread(move || {
+            file.write_all(&gathered)?;
+            digest.update(&gathered);
+            Ok((Some(file), digest))
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+impl From<CandidateError> for Error {
+    fn from(error: CandidateError) -> Self {
+        match error {
+            CandidateError::Store(error) => error.into(),
+            CandidateError::Damaged(reason) => {
+                tracing::info!(reason, "an uploaded file is no whole database");
+                Self::NoDatabase("integrity_check failed".to_owned())
+            }
+            other => Self::NoDatabase(other.to_string()),
+        }
+    }
+}
