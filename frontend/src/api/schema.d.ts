@@ -11,7 +11,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Will send a snapshot of the database. */
+        /**
+         * Sends a copy of the database.
+         * @description One state of it, whole, while others write. `ETag` is the SHA-256 of the file, which its line in the ledger
+         *     (`database.backed_up`) has, too.
+         */
         get: operations["back_up_database"];
         put?: never;
         post?: never;
@@ -30,8 +34,25 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Will start a deploy job. */
+        /** Starts the deploy job: the script of the installation. */
         post: operations["start_deploy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/deploy/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells the deploy job to stop; its state says when it did. */
+        post: operations["cancel_deploy"];
         delete?: never;
         options?: never;
         head?: never;
@@ -45,7 +66,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Will send the last lines of the deploy job's log. */
+        /** Sends the last lines of the deploy jobs' log. */
         get: operations["get_deploy_log"];
         put?: never;
         post?: never;
@@ -62,7 +83,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Will say how the deploy job stands. */
+        /** Says how the last deploy job stands. */
         get: operations["get_deploy_status"];
         put?: never;
         post?: never;
@@ -81,7 +102,13 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Will replace the database by an uploaded snapshot. */
+        /**
+         * Replaces the database by an uploaded one.
+         * @description The file is examined before anything is touched: its integrity, its schema, its ledger. A database of an older
+         *     PilotDeck is brought up to date. Then all other requests are refused for a moment (503 `restoring`) and the file becomes
+         *     the database; the one before stays beside it. Streams of the ledger are told `resync`. Sessions are those of the
+         *     restored database. Whatever fails, the database is what it was.
+         */
         post: operations["restore_database"];
         delete?: never;
         options?: never;
@@ -1050,6 +1077,19 @@ export interface components {
         };
         /** @description What may be spent. Numeric texts are taken, and objects with `planned`, `total` or `amount`; what is negative, or no number, is 0. */
         Budget: number;
+        /**
+         * @description A job that is told to stop.
+         * @example {
+         *       "success": true,
+         *       "jobId": "20260211-150000-1a2b3c4d"
+         *     }
+         */
+        CancelledDeployAnswer: {
+            /** @description The job. */
+            jobId: string;
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
         /** @description Several capabilities. */
         CapabilitiesAnswer: {
             /** @description The capabilities, the last changed first. */
@@ -1482,6 +1522,74 @@ export interface components {
             /** @description The project, after an acceptance. */
             project: components["schemas"]["ProjectView"] | null;
         };
+        /**
+         * @description The end of the log.
+         * @example {
+         *       "success": true,
+         *       "lines": [
+         *         "[INFO] JobId: 20260211-150000-1a2b3c4d"
+         *       ]
+         *     }
+         */
+        DeployLogAnswer: {
+            /** @description The last 240 lines. */
+            lines: string[];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /** @description How the last job stands. */
+        DeployStatusAnswer: {
+            /** @description How it stands. */
+            data: components["schemas"]["DeployStatusView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /**
+         * @description How the last job stands; without one its state is `unknown`, and all else null.
+         * @example {
+         *       "state": "success",
+         *       "jobId": "20260211-150000-1a2b3c4d",
+         *       "method": "popen",
+         *       "unit": "pilotdeck-deploy-20260211-150000-1a2b3c4d",
+         *       "pid": 4711,
+         *       "exitCode": 0,
+         *       "message": null,
+         *       "startedAt": "2026-02-11T15:00:00.000000Z",
+         *       "updatedAt": "2026-02-11T15:01:30.000000Z"
+         *     }
+         */
+        DeployStatusView: {
+            /**
+             * Format: int32
+             * @description What the script ended with; 128 and the number of the signal that ended it.
+             */
+            exitCode: number | null;
+            /** @description The job. */
+            jobId: string | null;
+            /** @description What else is to be said, for a person. */
+            message: string | null;
+            /** @description `systemd-run` or `popen`. */
+            method: string | null;
+            /**
+             * Format: int32
+             * @description The process that watches over it.
+             */
+            pid: number | null;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            startedAt: string | null;
+            /** @description `running`, `success`, `failed` or `unknown`. */
+            state: string;
+            /** @description Its name as a unit of systemd. */
+            unit: string | null;
+            /**
+             * Format: date-time
+             * @description When its state was last looked at.
+             */
+            updatedAt: string | null;
+        };
         /** @description Whether it is in use. The usual words are taken; anything else means yes. */
         Enabled: boolean;
         /** @description The words that clients offer. */
@@ -1500,6 +1608,8 @@ export interface components {
          *     - `invalid_id` (400): An identifier cannot be one.
          *     - `name_missing` (400): A project needs a name.
          *     - `invalid_query` (400): A parameter of the address cannot be read.
+         *     - `malformed_upload` (400): An upload lacks the file, or ended early.
+         *     - `invalid_backup` (400): An uploaded file cannot become the database.
          *     - `unauthenticated` (401): There is no credential that holds.
          *     - `wrong_credentials` (401): User name and password do not belong together.
          *     - `forbidden` (403): The credential is not enough.
@@ -1516,22 +1626,27 @@ export interface components {
          *     - `nothing_to_undo` (409): What is to be undone changed nothing, or is as it was before already.
          *     - `not_undoable` (409): What is to be undone is no change that can be.
          *     - `changed_since` (409): What is to be undone has been changed by others since.
+         *     - `under_way` (409): What can only be done once at a time is being done.
+         *     - `would_be_open` (409): With the restored database, anybody who reaches the server could sign in.
+         *     - `no_deploy_job` (409): No deploy job is running.
          *     - `unrecorded` (404): What was then is not recorded: the ledger begins later, or something that writes none changed it.
          *     - `body_too_large` (413): The body is larger than 16 MiB.
+         *     - `upload_too_large` (413): An uploaded database is larger than may be.
          *     - `unsupported_media_type` (415): The body is not declared as JSON.
          *     - `idempotency_key_reused` (422): The idempotency key was used for another request.
          *     - `too_many_attempts` (429): Too many failed sign-ins.
          *     - `too_many_streams` (429): The caller follows the ledger with as many streams as one may.
          *     - `internal` (500): Our fault; the details are in the log.
-         *     - `not_implemented` (501): This server cannot do it yet.
+         *     - `not_deployable` (500): No deploy job can be begun: there is no script, or it cannot be started.
          *     - `database_busy` (503): The database is held by another process; try again.
+         *     - `restoring` (503): The database is being replaced by a restored one; try again.
          *     - `database_read_only` (503): The database can be read, but not written.
          *     - `overloaded` (503): More is being written than the disk takes; try again.
          *     - `administration_off` (503): The administrator's operations are off: no token is set.
          *     - `storage_full` (507): The disk is full.
          * @enum {string}
          */
-        ErrorCode: "malformed_json" | "invalid_field" | "invalid_time" | "invalid_id" | "name_missing" | "invalid_query" | "unauthenticated" | "wrong_credentials" | "forbidden" | "host_not_allowed" | "cross_origin" | "not_found" | "method_not_allowed" | "version_mismatch" | "id_taken" | "already_decided" | "proposal_without_project" | "proposal_not_doable" | "not_an_action" | "nothing_to_undo" | "not_undoable" | "changed_since" | "unrecorded" | "body_too_large" | "unsupported_media_type" | "idempotency_key_reused" | "too_many_attempts" | "too_many_streams" | "internal" | "not_implemented" | "database_busy" | "database_read_only" | "overloaded" | "administration_off" | "storage_full";
+        ErrorCode: "malformed_json" | "invalid_field" | "invalid_time" | "invalid_id" | "name_missing" | "invalid_query" | "malformed_upload" | "invalid_backup" | "unauthenticated" | "wrong_credentials" | "forbidden" | "host_not_allowed" | "cross_origin" | "not_found" | "method_not_allowed" | "version_mismatch" | "id_taken" | "already_decided" | "proposal_without_project" | "proposal_not_doable" | "not_an_action" | "nothing_to_undo" | "not_undoable" | "changed_since" | "under_way" | "would_be_open" | "no_deploy_job" | "unrecorded" | "body_too_large" | "upload_too_large" | "unsupported_media_type" | "idempotency_key_reused" | "too_many_attempts" | "too_many_streams" | "internal" | "not_deployable" | "database_busy" | "restoring" | "database_read_only" | "overloaded" | "administration_off" | "storage_full";
         /** @description An event that is on the timeline, now or before. */
         EventAnswer: {
             /** @description Whether this request appended it. */
@@ -2534,6 +2649,34 @@ export interface components {
              */
             ids: components["schemas"]["Ids"];
         };
+        /** @description That the database is another one. */
+        RestoreAnswer: {
+            /** @description Which files there are. */
+            data: components["schemas"]["RestoreView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /** @description A database to restore. */
+        RestoreDatabaseForm: {
+            /**
+             * Format: binary
+             * @description A database file of PilotDeck, such as a backup.
+             */
+            file: string;
+        };
+        /**
+         * @description Which files there are after a restore.
+         * @example {
+         *       "dbFile": "/var/lib/pilotdeck/pm.db",
+         *       "previousDbBackup": "/var/lib/pilotdeck/pm.db.bak.20260211T150000Z"
+         *     }
+         */
+        RestoreView: {
+            /** @description The database. */
+            dbFile: string;
+            /** @description The file that was the database before. */
+            previousDbBackup: string | null;
+        };
         /** @description One run. */
         RunAnswer: {
             /** @description The run. */
@@ -2753,6 +2896,34 @@ export interface components {
         SourceSumView: components["schemas"]["TokenSumView"] & {
             /** @description The kind of client; `unknown` is none. */
             source: string;
+        };
+        /**
+         * @description A job that began.
+         * @example {
+         *       "success": true,
+         *       "jobId": "20260211-150000-1a2b3c4d",
+         *       "unit": "pilotdeck-deploy-20260211-150000-1a2b3c4d",
+         *       "pid": 4711,
+         *       "method": "popen",
+         *       "logFile": "deploy_run.log"
+         *     }
+         */
+        StartedDeployAnswer: {
+            /** @description The job. */
+            jobId: string;
+            /** @description The file with what it prints, in the folder of the installation. */
+            logFile: string;
+            /** @description `systemd-run` or `popen`. */
+            method: string;
+            /**
+             * Format: int32
+             * @description The process that watches over it, where PilotDeck started it itself.
+             */
+            pid: number | null;
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+            /** @description Its name as a unit of systemd. */
+            unit: string;
         };
         /**
          * @description The fields of a new run. Further fields are kept.
@@ -3019,7 +3190,7 @@ export interface components {
         TokensView: {
             /** @description The header that carries the administrator's token. */
             adminHeader: string;
-            /** @description Whether there is a token for the administrator; without one the administrator's operations are off. */
+            /** @description Whether there is a token for the administrator; people with the role `admin` need none. */
             adminTokenRequired: boolean;
             /** @description The header that carries the agents' token. */
             agentHeader: string;
@@ -3317,6 +3488,21 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description The database */
+            200: {
+                headers: {
+                    /** @description `attachment; filename=pm_backup_<time>.db` */
+                    "Content-Disposition"?: string;
+                    /** @description The bytes of the file */
+                    "Content-Length"?: number;
+                    /** @description `"sha256-<hexadecimal digits>"` */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
             /** @description There is no credential that holds */
             401: {
                 headers: {
@@ -3344,8 +3530,8 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description Not yet */
-            501: {
+            /** @description The database, or the operation, is not available now */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3353,8 +3539,8 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The database, or the operation, is not available now */
-            503: {
+            /** @description The disk has no room for the copy that is sent */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3373,6 +3559,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description It began */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedDeployAnswer"];
+                };
+            };
             /** @description There is no credential that holds */
             401: {
                 headers: {
@@ -3391,7 +3586,16 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description Our fault; the server's log has the details */
+            /** @description There is one already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no script, or it cannot be started */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3400,8 +3604,64 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description Not yet */
-            501: {
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    cancel_deploy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was told */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CancelledDeployAnswer"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description None is running */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3429,6 +3689,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description The lines */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeployLogAnswer"];
+                };
+            };
             /** @description There is no credential that holds */
             401: {
                 headers: {
@@ -3449,15 +3718,6 @@ export interface operations {
             };
             /** @description Our fault; the server's log has the details */
             500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description Not yet */
-            501: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3485,6 +3745,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description How it stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeployStatusAnswer"];
+                };
+            };
             /** @description There is no credential that holds */
             401: {
                 headers: {
@@ -3505,15 +3774,6 @@ export interface operations {
             };
             /** @description Our fault; the server's log has the details */
             500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description Not yet */
-            501: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3539,8 +3799,30 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["RestoreDatabaseForm"];
+            };
+        };
         responses: {
+            /** @description It is restored */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoreAnswer"];
+                };
+            };
+            /** @description There is no file, or it cannot be the database */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description There is no credential that holds */
             401: {
                 headers: {
@@ -3559,6 +3841,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description Another restore is under way, or with this database anybody could sign in */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The file is larger than may be */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description Our fault; the server's log has the details */
             500: {
                 headers: {
@@ -3568,8 +3868,8 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description Not yet */
-            501: {
+            /** @description The database, or the operation, is not available now */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3577,8 +3877,8 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description The database, or the operation, is not available now */
-            503: {
+            /** @description The disk has no room for the file */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -9,10 +9,18 @@ export const getMeta = async (signal?: AbortSignal) => (await unwrap(api.GET('/a
 export const BACKUP_ADDRESS = '/api/admin/backup'
 
 /** What a restore did. */
-export interface Restored {
-  dbFile: string
-  previousDbBackup: string | null
-}
+export type Restored = Schemas['RestoreView']
+
+/** How the last deploy job stands. */
+export type DeployStatus = Schemas['DeployStatusView']
+
+export const startDeploy = () => unwrap(api.POST('/api/admin/deploy'))
+
+export const cancelDeploy = () => unwrap(api.POST('/api/admin/deploy/cancel'))
+
+export const getDeployStatus = async (signal?: AbortSignal) => (await unwrap(api.GET('/api/admin/deploy/status', { signal }))).data
+
+export const getDeployLog = async (signal?: AbortSignal) => (await unwrap(api.GET('/api/admin/deploy/log', { signal }))).lines
 
 /** Sends a database to take the place of the one that is served, and says how much of it is sent (0 to 1). */
 export function restoreDatabase(file: File, onProgress: (share: number) => void): Promise<Restored> {
