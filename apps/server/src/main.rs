@@ -30,8 +30,8 @@ fn run(cli: Cli) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
-            None => serve::serve(cli.serve).await,
-            Some(Command::Serve(args)) => serve::serve(args).await,
+            None => Box::pin(serve::serve(cli.serve)).await,
+            Some(Command::Serve(args)) => Box::pin(serve::serve(args)).await,
             Some(Command::Bench(args)) => bench::bench(&args).await,
             Some(Command::Openapi) => commands::print_openapi(),
             Some(Command::Backup(args)) => commands::database::back_up(&args).await,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_storage::{
-    Candidate, CandidateError, Claim, Durability, OpenOptions, Scratch, StoreError, join,
+    Candidate, CandidateError, Claim, Durability, OpenOptions, Scratch, StoreError, Wanted, join,
     machine_time_zone, open,
 };
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -200,7 +200,7 @@ async fn what_was_asked_of_the_file_before_is_not_written_to_the_next() {
     drop(holds);
     let waited = waits.await.unwrap();
     replaces.await.unwrap().unwrap();
-    let late = database.next(asked).await.begin(&Default::default(), Clock::default().now()).await;
+    let late = database.next(asked).await.begin(&Wanted::default(), Clock::default().now()).await;
 
     assert!(matches!(refused, Some(StoreError::Replacing)), "{refused:?}");
     assert!(matches!(waited, Err(StoreError::Replacing)), "{waited:?}");

@@ -59,8 +59,8 @@ async fn a_backup_is_made_beside_a_server_and_restored_when_it_is_stopped() {
 
     assert_eq!(made.code, Some(0), "{made:?}");
     assert!(made.stdout.starts_with("copy.db: ") && made.stdout.contains("sha256 "), "{made:?}");
-    let mode = fs::metadata(folder.path().join("copy.db")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let permissions = fs::metadata(folder.path().join("copy.db")).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o600);
     assert!(twice.refusal().contains("copy.db is there already"));
     assert!(refused.refusal().contains("already serves"), "{refused:?}");
     assert_eq!(restored.code, Some(0), "{restored:?}");

@@ -8,7 +8,7 @@ use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE,
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use futures_util::{Stream, StreamExt as _, stream};
-use pilotdeck_services::operations::{Backup, Restored, Upload};
+use pilotdeck_services::operations::{Backup, Restored};
 use pilotdeck_services::{Error, Services};
 use serde_json::json;
 use tokio::time::timeout;
@@ -22,7 +22,7 @@ use crate::schemas::Yes;
 /// The field of an upload with the file.
 const FILE: &str = "file";
 /// How long an upload may rest.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A database to restore.
 #[derive(ToSchema)]
@@ -131,13 +131,14 @@ pub(super) async fn restore_database(
     let upload = loop {
         let Some(mut field) = in_time(multipart.next()).await? else { return Err(missing()) };
         let is_file = field.name() == Some(FILE);
-        let mut upload = match is_file {
-            true => Some(services.operations.begin_upload(&caller, announced).await?),
-            false => None,
+        let mut upload = if is_file {
+            Some(services.operations.begin_upload(&caller, announced).await?)
+        } else {
+            None
         };
         while let Some(piece) = in_time(field.next()).await? {
             if let Some(upload) = &mut upload {
-                Upload::write(upload, &piece).await?;
+                upload.write(&piece).await?;
             }
         }
         if let Some(upload) = upload {

@@ -60,7 +60,8 @@ async fn a_backup_is_a_whole_database_with_its_name_length_and_digest() {
     assert_eq!(time.len(), "20260211T150000Z.db".len(), "{disposition}");
     assert!(bytes.starts_with(b"SQLite format 3\0"));
     assert_eq!(bytes[18..20], [2, 2], "it keeps the write-ahead log");
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits: Vec<_> = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = digits.concat();
     assert_eq!(answer.header("etag"), Some(format!("\"sha256-{digest}\"").as_str()));
     let filter = LedgerFilter {
         operation: Some("database.backed_up".to_owned()),

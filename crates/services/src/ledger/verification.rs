@@ -171,12 +171,12 @@ impl Ledger {
         let keys = self.key.as_ref().map(|key| vec![key.public()]);
         tokio::spawn(async move {
             let generation = store.db.generation();
-            let verified = match verify(&store, keys, &reached).await {
+            let found = match verify(&store, keys, &reached).await {
                 // What was read of two databases says nothing about either.
                 Ok(_) if store.db.generation() != generation => Err(StoreError::Replacing),
-                verified => verified,
+                found => found,
             };
-            let result = verified.map(Arc::new).map_err(|error| {
+            let result = found.map(Arc::new).map_err(|error| {
                 tracing::error!(error = %error, "the ledger could not be verified");
                 match error {
                     StoreError::Busy => Failure::Busy,

@@ -92,7 +92,7 @@ impl Ring {
 
     /// Begins anew after `base`, with lines of the file `generation`.
     pub(super) fn restart(&mut self, base: i64, generation: Generation) {
-        *self = Self { base, generation, ..Self::default() };
+        *self = Self { generation, base, ..Self::default() };
     }
 
     /// Adds a line: false if lines between are missing. One that is known already is passed over.
