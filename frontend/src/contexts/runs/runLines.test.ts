@@ -33,6 +33,15 @@ describe('a list of runs', () => {
     expect(list.total).toBe(3)
   })
 
+  test('does not count a run again that was created while the list was fetched, and is on none of its pages yet', () => {
+    list.isComplete = false
+    follow(list, line('run.created', '0', { after: run('0') }), {}, true)
+    expect(list.total).toBe(2)
+
+    follow(list, line('run.created', '2', { after: run('2') }), {}, true)
+    expect(list.total).toBe(3)
+  })
+
   test('counts a repeated line once', () => {
     follow(list, line('run.created', '2', { after: run('2') }), {})
     follow(list, line('run.created', '2', { after: run('2') }), {})

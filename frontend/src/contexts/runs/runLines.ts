@@ -35,13 +35,16 @@ export function insert(list: RunList, run: Run) {
   else if (list.isComplete) list.runs.push(run)
 }
 
-/** Applies what a line of the ledger tells to the list, in place. */
-export function follow(list: RunList, line: Line, filter: RunFilter): Wanted {
+/**
+ * Applies what a line of the ledger tells to the list, in place. `isReplay` is a line that came while the list was fetched:
+ * the answer may know of it already.
+ */
+export function follow(list: RunList, line: Line, filter: RunFilter, isReplay = false): Wanted {
   if (line.runId) list.signs.set(line.runId, line.ts)
   const { before, after } = line.change as { before?: Partial<Run>; after?: Partial<Run> }
   switch (line.operation) {
     case 'run.created':
-      return created(list, after as Run | undefined, filter)
+      return created(list, after as Run | undefined, filter, isReplay)
     case 'run.updated':
       return updated(list, line.subjectId ?? '', before ?? {}, after ?? {}, filter)
     // Its runs lose their project without a line of their own.
@@ -52,11 +55,13 @@ export function follow(list: RunList, line: Line, filter: RunFilter): Wanted {
   }
 }
 
-function created(list: RunList, run: Run | undefined, filter: RunFilter): Wanted {
+function created(list: RunList, run: Run | undefined, filter: RunFilter, isReplay: boolean): Wanted {
   if (!run?.id) return { kind: 'all' }
   if (!matches(run, filter) || list.runs.some(({ id }) => id === run.id)) return NOTHING
-  list.total += 1
+  const before = list.runs.length
   insert(list, run)
+  // Older than what was fetched: the total of the answer has most likely counted it.
+  if (!isReplay || list.runs.length > before) list.total += 1
   return NOTHING
 }
 

@@ -48,7 +48,7 @@ export function useRunList(filter: () => RunFilter) {
       } while (from && next.runs.length < wanted)
       if (mine.signal.aborted) return
       cursor = from
-      heard.forEach((line) => follow(next, line, filter()))
+      heard.forEach((line) => follow(next, line, filter(), true))
       list.value = next
       error.value = undefined
     } catch (failure) {
