@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { columnsOf } from './board'
-import { filtered, filtersFrom, filtersQuery, isFiltered } from './filters'
+import { countsOf, filtered, filtersFrom, filtersQuery, isFiltered } from './filters'
 import { aProject } from './projects.fixtures'
 
 const none = filtersFrom({})
@@ -56,4 +56,12 @@ test('the board has a column for every status, folded where the finished ones ar
     ['cancelled', 0, true],
   ])
   expect(columnsOf(all, all, false, ['completed']).map(({ status, isFolded }) => [status, isFolded])).toEqual([['completed', false]])
+})
+
+test('every value is counted once for each project that has it', () => {
+  const counts = countsOf([aProject({ id: 'a', priority: 'high', tags: ['web', 'web'] }), aProject({ id: 'b', priority: 'high', category: null, tags: ['web'] })])
+
+  expect(counts.priority.get('high')).toBe(2)
+  expect(counts.tag.get('web')).toBe(2)
+  expect(counts.category.get('')).toBeGreaterThan(0)
 })

@@ -44,6 +44,21 @@ export function filtersQuery(filters: Filters): LocationQueryRaw {
   }
 }
 
+/** How many projects have each value that can be filtered for; the finished ones are among them. */
+export function countsOf(projects: Project[]): Record<(typeof LISTS)[number], Map<string, number>> {
+  const count = (pick: (project: Project) => string[]) => {
+    const counts = new Map<string, number>()
+    for (const value of projects.flatMap((project) => [...new Set(pick(project))])) counts.set(value, (counts.get(value) ?? 0) + 1)
+    return counts
+  }
+  return {
+    status: count(({ status }) => [status]),
+    priority: count(({ priority }) => [priority]),
+    category: count(({ category }) => [category ?? '']),
+    tag: count(tagsIn),
+  }
+}
+
 /** Whether anything is filtered; the archive is no filter. */
 export const isFiltered = (filters: Filters) => filters.text.trim() !== '' || LISTS.some((name) => filters[name].length > 0)
 

@@ -4,7 +4,7 @@ import { useRoute, useRouter, type LocationQueryRaw } from 'vue-router'
 import { oneOf, remembered } from '@/app/remembered'
 
 import { tagsIn } from './fields'
-import { filtered, filtersFrom, filtersQuery, type Filters } from './filters'
+import { countsOf, filtered, filtersFrom, filtersQuery, type Filters } from './filters'
 import { sorted, sortFrom, sortText, type Sort } from './ordering'
 import type { Project } from './projects.api'
 
@@ -50,6 +50,7 @@ export function useProjectList(all: () => Project[]) {
     passing: computed(() => outcome.value.passing),
     hidden: computed(() => outcome.value.hidden),
     offered,
+    counts: computed(() => countsOf(all())),
     /** The address of what is shown, complete. */
     query,
     /** Shows what an address says. */
