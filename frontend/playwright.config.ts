@@ -10,7 +10,8 @@ export default defineConfig({
   timeout: 60_000,
   expect: { timeout: 10_000 },
   forbidOnly: true,
-  retries: 0,
+  // Two cores that also compile can be slow for a moment; what passes only then is reported as flaky.
+  retries: 1,
   reporter: [['list']],
   outputDir: 'test-results',
   use: {
