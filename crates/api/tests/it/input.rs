@@ -31,11 +31,18 @@ pub(crate) async fn furnished() -> (TestApp, String) {
     (app, cookie)
 }
 
-/// The operations that take a body, and an address of each.
+/// Whether an operation takes a body of JSON; an upload is another matter (`operations.rs`).
+pub(crate) fn takes_json(operation: &Value) -> bool {
+    operation
+        .get("requestBody")
+        .is_some_and(|body| body.pointer("/content/multipart~1form-data").is_none())
+}
+
+/// The operations that take a body of JSON, and an address of each.
 pub(crate) fn with_body() -> Vec<(Method, String, String)> {
     operations()
         .into_iter()
-        .filter(|(_, _, operation)| operation.get("requestBody").is_some())
+        .filter(|(_, _, operation)| takes_json(operation))
         .map(|(method, path, _)| {
             let address = path.replace("{id}", "x").replace("{seq}", "1");
             (method, path, address)
