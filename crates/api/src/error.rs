@@ -244,6 +244,7 @@ impl From<Denied> for ApiError {
         match denied {
             Denied::Unauthenticated => Self::new(ErrorCode::Unauthenticated, denied.to_string()),
             Denied::Forbidden => Self::new(ErrorCode::Forbidden, denied.to_string()),
+            Denied::Hidden => Self::new(ErrorCode::NotFound, denied.to_string()),
         }
     }
 }

@@ -279,7 +279,7 @@ async fn list_projects(services: Data<Services>, caller: Caller, query: Query) -
         (status = 201, description = "Created", body = ProjectChangedAnswer),
         (status = 409, description = "The id is in use", body = crate::openapi::Failure),
     ),
-    extensions(("x-permission" = json!("projects.write"))),
+    extensions(("x-permission" = json!("projects.create"))),
 )]
 #[post("/api/projects")]
 async fn create_project(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
@@ -365,7 +365,7 @@ async fn delete_project(services: Data<Services>, caller: Caller, id: Id) -> Api
     tag = "projects",
     request_body = ReorderProjectsBody,
     responses((status = 200, description = "All projects, in their new order", body = ProjectsAnswer)),
-    extensions(("x-permission" = json!("projects.write"))),
+    extensions(("x-permission" = json!("projects.delete"))),
 )]
 #[post("/api/projects/reorder")]
 async fn reorder_projects(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {

@@ -748,7 +748,7 @@ export interface components {
             /** @description Whether the password is the one of the first start, which should be changed. */
             passwordIsDefault: boolean;
             /** @description What they are here. */
-            role: string;
+            role: components["schemas"]["Role"];
             /** @description The name they sign in with. */
             username: string;
         };
@@ -2677,6 +2677,11 @@ export interface components {
             /** @description The file that was the database before. */
             previousDbBackup: string | null;
         };
+        /**
+         * @description What a person is on this installation, from the least on.
+         * @enum {string}
+         */
+        Role: "viewer" | "member" | "admin";
         /** @description One run. */
         RunAnswer: {
             /** @description The run. */
@@ -6895,7 +6900,10 @@ export interface operations {
     verify_ledger: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name that the client gives to this request, such as a UUID. Sent again with the same key within 24 hours, the request is answered as it was and does nothing. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -6937,6 +6945,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The idempotency key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description Our fault; the server's log has the details */
             500: {
                 headers: {
@@ -6948,6 +6974,15 @@ export interface operations {
             };
             /** @description The database, or the operation, is not available now */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
