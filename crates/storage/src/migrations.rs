@@ -29,6 +29,7 @@ migrations! {
     3 "0003_checkpoints";
     4 "0004_pages";
     5 "0005_statistics";
+    6 "0006_members";
 }
 
 /// Brings the database to the newest version, inside the caller's transaction.
