@@ -5,6 +5,7 @@
 //! databases hold is brought into this form once, when they are opened ([`open`]).
 
 mod adoption;
+mod archive;
 mod backup;
 mod candidate;
 mod capabilities;
@@ -43,6 +44,7 @@ mod usage;
 mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
+pub use archive::{ArchiveError, ArchiveSummary, archive, unarchive};
 pub use candidate::{Candidate, CandidateError};
 pub use capabilities::Capabilities;
 pub use checkpoints::Checkpoints;
