@@ -50,6 +50,20 @@ operations! {
     DatabaseBackedUp = "database.backed_up";
     /// This database took the place of another one.
     DatabaseRestored = "database.restored";
+    /// A backup was made and kept.
+    BackupMade = "backup.made";
+    /// A kept backup was restored to a file of its own, and held.
+    BackupProved = "backup.proved";
+    /// A backup could not be made, or one that was kept could not be restored.
+    BackupFailed = "backup.failed";
+    /// A backup was due and not made: the disk had no room for it.
+    BackupSkipped = "backup.skipped";
+    /// The bytes of a kept backup are not those that were written.
+    BackupRotten = "backup.rotten";
+    /// A kept backup was sent to somebody.
+    BackupSent = "backup.sent";
+    /// A kept backup is gone.
+    BackupRemoved = "backup.removed";
     /// A deploy job began.
     DeployStarted = "deploy.started";
     /// A deploy job was told to stop.
@@ -111,6 +125,8 @@ operations! {
 pub enum SubjectKind {
     /// The database as a whole.
     Database,
+    /// A kept backup.
+    Backup,
     /// A deploy job.
     Deploy,
     /// A project.
@@ -141,6 +157,7 @@ impl SubjectKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Database => "database",
+            Self::Backup => "backup",
             Self::Deploy => "deploy",
             Self::Project => "project",
             Self::Projects => "projects",

@@ -3,21 +3,17 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::Actor;
 use pilotdeck_services::Services;
-use pilotdeck_services::operations::{Restored, restore_file};
+use pilotdeck_services::operations::{Restored, Works, restore_file};
 use pilotdeck_storage::{Claim, Scratch, machine_time_zone};
 use tokio::time::interval;
 
-use super::{OF_BYTES, bar, open};
+use super::{LOOK_EVERY, OF_BYTES, bar, open, shown};
 use crate::settings::{BackupArgs, RestoreArgs};
-
-/// How often the copy is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Copies the database, and says how large the copy is and its digest.
 pub(crate) async fn back_up(args: &BackupArgs) -> Result<()> {
@@ -64,7 +60,9 @@ async fn copy(services: &Services, output: &Path) -> Result<(u64, String)> {
 pub(crate) async fn restore(args: &RestoreArgs) -> Result<()> {
     let claim = Claim::of(&args.database.path(), args.force)?;
     let is_served = claim.is_served();
-    let restored = restore_file(&args.file, claim, &Clock::default(), &machine_time_zone).await;
+    let (works, clock) = (Works::default(), Clock::default());
+    let restoring = restore_file(&args.file, claim, &clock, &machine_time_zone, &works);
+    let restored = shown(|| works.list(), restoring).await;
     let (Restored { file, previous }, bytes) = restored
         .with_context(|| format!("{} was not restored; nothing changed", args.file.display()))?;
     println!("restored {}: {bytes} bytes, its ledger holds", file.display());

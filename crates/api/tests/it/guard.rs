@@ -69,6 +69,12 @@ const TABLE: &[(&str, &str)] = &[
     ("POST /api/ledger/verification", "401 401 401 403 403 + + 403"),
     ("GET /api/admin/backup", "503 401 401 401 401 + + 403"),
     ("POST /api/admin/restore", "503 401 401 401 401 + + 403"),
+    ("GET /api/admin/backups", "503 401 401 401 401 + + 403"),
+    ("POST /api/admin/backups", "503 401 401 401 401 + + 403"),
+    ("POST /api/admin/backups/{id}/prove", "503 401 401 401 401 + + 403"),
+    ("GET /api/admin/backups/{id}", "503 401 401 401 401 + + 403"),
+    ("POST /api/admin/backups/{id}/restore", "503 401 401 401 401 + + 403"),
+    ("DELETE /api/admin/backups/{id}", "503 401 401 401 401 + + 403"),
     ("POST /api/admin/deploy", "503 401 401 401 401 + + 403"),
     ("POST /api/admin/deploy/cancel", "503 401 401 401 401 + + 403"),
     ("GET /api/admin/deploy/status", "503 401 401 401 401 + + 403"),
@@ -111,7 +117,9 @@ fn verdict(answer: &Answer) -> &'static str {
         (401, "unauthenticated") => "401",
         (403, "forbidden") => "403",
         (503, "administration_off") => "503",
-        (200 | 201 | 400, _) | (409, "no_deploy_job") | (500, "not_deployable") => "+",
+        (200 | 201 | 400, _) | (409, "no_deploy_job" | "backups_off") | (500, "not_deployable") => {
+            "+"
+        }
         (404, "not_found") if answer.text.contains("not found: ") => "+",
         _ => "?",
     }
