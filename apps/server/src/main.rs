@@ -35,6 +35,8 @@ fn run(cli: Cli) -> Result<()> {
             Some(Command::Bench(args)) => bench::bench(&args).await,
             Some(Command::Openapi) => commands::print_openapi(),
             Some(Command::Backup(args)) => commands::database::back_up(&args).await,
+            Some(Command::Export(args)) => commands::database::export(&args).await,
+            Some(Command::Import(args)) => commands::database::import(&args).await,
             Some(Command::Restore(args)) => commands::database::restore(&args).await,
             Some(Command::Rollback(args)) => commands::rollback::roll_back(&args).await,
             Some(Command::Backups { command }) => match command {

@@ -100,6 +100,10 @@ pub(crate) enum Command {
     Restore(RestoreArgs),
     /// Go back to what the database was before an upgrade or a restore (pm.db.bak.<time>); the present one stays beside it
     Rollback(RollbackArgs),
+    /// Write all rows of the database to an archive of JSON lines; a server may be running
+    Export(OutputArgs),
+    /// Make a database of an archive; the one before stays beside it
+    Import(ImportArgs),
     /// Run a deploy job to its end: what the server starts
     #[command(hide = true)]
     RunDeployJob(DeployJobArgs),
@@ -135,7 +139,7 @@ pub(crate) enum LedgerCommand {
     /// Sign where the ledger stands; a server may be running
     Checkpoint(DatabaseArgs),
     /// Write the whole ledger with its checkpoints to a file, for `verify --export`; a server may be running
-    Export(ExportArgs),
+    Export(OutputArgs),
     /// Print the public key that proves checkpoints
     Key(DatabaseArgs),
 }
@@ -234,7 +238,7 @@ pub(crate) struct VerifyArgs {
 
 /// Where to write an export.
 #[derive(Args)]
-pub(crate) struct ExportArgs {
+pub(crate) struct OutputArgs {
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     /// The file to write; it must not be there yet [default: the standard output]
@@ -305,6 +309,19 @@ pub(crate) struct RollbackArgs {
     pub(crate) list: bool,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
+}
+
+/// What to import.
+#[derive(Args)]
+pub(crate) struct ImportArgs {
+    /// The archive, as `pilotdeck export` writes it; - is the standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) archive: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// Also while a server has the database open. What that server writes from then on is lost: stop it at once
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Which deploy job.

@@ -297,7 +297,9 @@ impl From<Error> for ApiError {
                 header: Some((RETRY_AFTER, "15".to_owned())),
                 ..Self::new(ErrorCode::TooManyStreams, message)
             },
-            Error::NoDatabase(_) => Self::new(ErrorCode::InvalidBackup, message),
+            Error::NoDatabase(_) | Error::NoArchive(_) => {
+                Self::new(ErrorCode::InvalidBackup, message)
+            }
             Error::TooLarge { .. } => Self::new(ErrorCode::UploadTooLarge, message),
             Error::WouldBeOpen => Self::new(ErrorCode::WouldBeOpen, message),
             Error::UnderWay(_) => Self::new(ErrorCode::UnderWay, message),

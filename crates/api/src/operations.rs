@@ -31,6 +31,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(get_meta)
         .service(get_openapi)
         .service(database::back_up_database)
+        .service(database::export_database)
         .service(database::restore_database)
         .service(backups::list_backups)
         .service(backups::make_backup)

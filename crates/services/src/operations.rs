@@ -10,6 +10,7 @@ use crate::ledger::Ledger;
 use crate::stream::Stream;
 use crate::{Error, Store};
 
+mod archive;
 mod backup;
 mod backups;
 mod deploy;
@@ -17,6 +18,7 @@ mod progress;
 mod restore;
 mod rollback;
 
+pub use archive::{Archive, import_archive};
 pub use backup::Backup;
 pub use backups::{
     Alert, BackupFigures, BackupName, BackupNote, BackupSettings, BackupState, Backups, EVERY,

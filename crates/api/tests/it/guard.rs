@@ -68,6 +68,7 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /api/ledger/verification", "401 401 401 403 403 + + 403"),
     ("POST /api/ledger/verification", "401 401 401 403 403 + + 403"),
     ("GET /api/admin/backup", "503 401 401 401 401 + + 403"),
+    ("GET /api/admin/export", "503 401 401 401 401 + + 403"),
     ("POST /api/admin/restore", "503 401 401 401 401 + + 403"),
     ("GET /api/admin/backups", "503 401 401 401 401 + + 403"),
     ("POST /api/admin/backups", "503 401 401 401 401 + + 403"),

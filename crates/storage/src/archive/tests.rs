@@ -1,11 +1,14 @@
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use pilotdeck_domain::clock::Clock;
+use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{Candidate, Durability, OpenOptions, machine_time_zone};
+use crate::{Candidate, Durability, OpenOptions, Scratch, database, machine_time_zone};
 
 const OLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pilotdeck-v4.db");
 
