@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
+use ipnet::IpNet;
+use pilotdeck_api::Limits;
 use pilotdeck_load::WorkKind;
 use pilotdeck_services::operations;
 use pilotdeck_storage::Durability;
@@ -24,6 +26,11 @@ const MIN_SECRET_BYTES: usize = 32;
 /// The most threads that the HTTP server takes.
 const MAX_WORKERS: usize = 512;
 const WORKERS: &str = "a number from 1 to 512";
+/// Requests a minute where others can reach the server. The console fetches a dozen things for a page; a machine of agents
+/// that does more than this has batches to send.
+const PEOPLE_PER_MINUTE: u32 = 1_200;
+const TOKENS_PER_MINUTE: u32 = 6_000;
+const STRANGERS_PER_MINUTE: u32 = 300;
 /// What is logged unless it is said otherwise. The HTTP server's own milestones repeat ours.
 const LOG: &str = "info,actix_server=warn";
 const LOG_MORE: &str =
@@ -42,7 +49,14 @@ Environment (an option wins over its variable; an empty variable is not set):
   PM_DB_SYNCHRONOUS     NORMAL: a commit survives the process; FULL: it survives a power failure [NORMAL]
   PM_ALLOWED_HOSTS      further host names that requests may carry, separated by commas
   PM_ALLOWED_ORIGINS    origins whose pages may use the API, separated by commas
-  PM_TRUSTED_PROXIES    addresses of proxies in front, separated by commas
+  PM_TRUSTED_PROXIES    addresses or networks (10.0.0.0/8) of proxies in front, separated by commas; each must set
+                        X-Forwarded-For, or remove it and set Forwarded
+  PM_RATE_LIMIT         requests a minute that a person may make; 0: no limits [1200 where others can reach the server,
+                        else 0]
+  PM_RATE_LIMIT_AGENTS  those of the holders of a token at one address (an IPv6 address counts by its first 64 bits);
+                        0: no limit [6000 where PM_RATE_LIMIT is not 0]
+  PM_RATE_LIMIT_ANONYMOUS
+                        those of one address without a credential; 0: no limit [300 where PM_RATE_LIMIT is not 0]
   SESSION_COOKIE_SECURE true: the cookie is for HTTPS only [true behind a trusted proxy, else false]
   PM_WORKERS            threads that serve requests [the number of cores, at most 8]
   PM_MAX_RESTORE_BYTES  the largest database that may be uploaded, in bytes [17179869184: 16 GiB]
@@ -276,7 +290,8 @@ pub(crate) struct Settings {
     pub(crate) secure_cookie: bool,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) allowed_origins: Vec<String>,
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) limits: Limits,
     pub(crate) workers: usize,
     pub(crate) max_streams: usize,
     pub(crate) max_restore_bytes: u64,
@@ -289,20 +304,18 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads the settings of the server.
     pub(crate) fn read(args: &ServeArgs) -> Result<Self> {
-        let trusted_proxies: Vec<IpAddr> = list("PM_TRUSTED_PROXIES")?
+        let trusted_proxies: Vec<IpNet> = list("PM_TRUSTED_PROXIES")?
             .iter()
-            .map(|proxy| {
-                let address = proxy.parse();
-                address
-                    .map_err(|_| anyhow!("PM_TRUSTED_PROXIES: {proxy} is no address of one host"))
-            })
+            .map(|proxy| network(proxy))
             .collect::<Result<_>>()?;
         let bind = match (&args.bind, variable("PM_BIND")?) {
             (Some(bind), _) => address(bind).context("--bind")?,
             (None, Some(bind)) => address(&bind).context("PM_BIND")?,
             (None, None) => DEFAULT_BIND,
         };
+        let is_reachable = !bind.is_loopback() || !trusted_proxies.is_empty();
         Ok(Self {
+            limits: limits(is_reachable)?,
             database: args.database.path(),
             durability: parsed("PM_DB_SYNCHRONOUS", "NORMAL or FULL")?.unwrap_or_default(),
             bind,
@@ -392,6 +405,33 @@ impl LogSettings {
     }
 }
 
+/// How many requests a minute callers may make. A server that only this machine reaches does without: its agents write
+/// thousands of events a second, and nobody else is there.
+fn limits(is_reachable: bool) -> Result<Limits> {
+    let limit = |name| parsed::<u32>(name, "a number of requests a minute");
+    let people =
+        limit("PM_RATE_LIMIT")?.unwrap_or(if is_reachable { PEOPLE_PER_MINUTE } else { 0 });
+    let others = |fallback: u32| if people == 0 { 0 } else { fallback };
+    Ok(Limits {
+        people,
+        tokens: limit("PM_RATE_LIMIT_AGENTS")?.unwrap_or(others(TOKENS_PER_MINUTE)),
+        strangers: limit("PM_RATE_LIMIT_ANONYMOUS")?.unwrap_or(others(STRANGERS_PER_MINUTE)),
+    })
+}
+
+/// A network, or one address.
+fn network(raw: &str) -> Result<IpNet> {
+    let one = || raw.parse().ok().map(|address: IpAddr| IpNet::from(address.to_canonical()));
+    let network: Option<IpNet> = raw.parse().ok().or_else(one);
+    match network {
+        Some(network) if network.prefix_len() == 0 => {
+            bail!("PM_TRUSTED_PROXIES: {raw} is everybody: anyone could claim any address")
+        }
+        Some(network) => Ok(network.trunc()),
+        None => bail!("PM_TRUSTED_PROXIES: {raw} is no address and no network such as 10.0.0.0/8"),
+    }
+}
+
 fn address(raw: &str) -> Result<IpAddr> {
     if raw == "localhost" {
         return Ok(DEFAULT_BIND);
@@ -460,6 +500,22 @@ mod tests {
 
         assert!(matches!(with.command, Some(Command::Serve(args)) if args.port == Some(1)));
         assert!(without.command.is_none() && without.serve.port == Some(1));
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_networks_and_not_everybody() {
+        for (raw, read) in [
+            ("10.0.0.1", "10.0.0.1/32"),
+            ("::ffff:10.0.0.1", "10.0.0.1/32"),
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::1", "::1/128"),
+        ] {
+            assert_eq!(network(raw).unwrap().to_string(), read);
+        }
+        for raw in ["0.0.0.0/0", "::/0", "10.0.0.0/33", "10.0.0.0/", "proxy.example", "*", ""] {
+            assert!(network(raw).is_err(), "{raw}");
+        }
     }
 
     #[test]

@@ -12,10 +12,14 @@ use crate::{Error, Store};
 
 mod backup;
 mod deploy;
+mod figures;
+mod readiness;
 mod restore;
 
 pub use backup::Backup;
 pub use deploy::{DeployFiles, DeployJob, DeploySettings, DeployState, DeployStatus, Held};
+pub use figures::{BackupFigures, Figures};
+pub use readiness::{NotReady, Readiness};
 pub use restore::{Restored, Upload, restore_file};
 
 /// The bytes of a database that may be uploaded, unless it is set otherwise.
@@ -62,6 +66,8 @@ pub struct Operations {
     restoring: Arc<Mutex<()>>,
     /// One looks after deploy jobs at a time.
     deploying: Arc<Mutex<()>>,
+    /// What was found out last.
+    readiness: readiness::Known,
 }
 
 impl Operations {
@@ -74,6 +80,7 @@ impl Operations {
             copying: Arc::new(Semaphore::new(1)),
             restoring: Arc::default(),
             deploying: Arc::default(),
+            readiness: readiness::Known::default(),
         }
     }
 
