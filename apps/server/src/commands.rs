@@ -13,6 +13,7 @@ use crate::settings::{DatabaseArgs, SetPasswordArgs};
 
 pub(crate) mod database;
 pub(crate) mod deploy;
+pub(crate) mod doctor;
 pub(crate) mod ledger;
 
 /// How often the progress is shown, at most.

@@ -12,12 +12,13 @@ use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, filter};
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::settings::LogSettings;
 
@@ -31,13 +32,11 @@ const RENAMED: [(&str, &str); 2] = [("message", "msg"), ("request.id", "request_
 /// Starts logging to standard error.
 pub(crate) fn init() -> Result<()> {
     let settings = LogSettings::read()?;
-    let filter = EnvFilter::try_new(&settings.filter).with_context(|| {
-        format!("PM_LOG is {}: it must be a level or a list of target=level", settings.filter)
-    })?;
+    let filter = filter(&settings)?;
     // A line that cannot be written, because the disk that takes the log is full, is lost: complaining about it on the
     // same output would end the thread that answers.
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).log_internal_errors(false);
-    let is_sayable = filter::filter_fn(is_sayable);
+    let is_sayable = filter_fn(is_sayable);
     let registry = tracing_subscriber::registry().with(filter);
     if settings.as_json {
         let lines = lines.fmt_fields(JsonFields::new()).event_format(JsonLines);
@@ -48,6 +47,13 @@ pub(crate) fn init() -> Result<()> {
         registry.with(lines.with_filter(is_sayable)).init();
     }
     Ok(())
+}
+
+/// What is logged.
+pub(crate) fn filter(settings: &LogSettings) -> Result<EnvFilter> {
+    EnvFilter::try_new(&settings.filter).with_context(|| {
+        format!("PM_LOG is {}: it must be a level or a list of target=level", settings.filter)
+    })
 }
 
 /// Whether something may be logged, however much was asked for.

@@ -74,6 +74,9 @@ It makes a few projects, works on them alone, and deletes them at the end. Event
 never deleted: they are those of the agent `pilotdeck-bench`. Use a server whose database may be thrown away.
 Ctrl-C ends it early and prints what was measured so far. It fails if no request succeeded.";
 
+/// What the help of `doctor` says after the options.
+const DOCTOR: &str = "It ends with 0 if all is well, 1 if something should be looked at, 2 if something must be repaired.";
+
 /// The command line.
 #[derive(Parser)]
 #[command(name = "pilotdeck", version, about = "The ledger and control console for projects that agents work on", after_help = ENVIRONMENT)]
@@ -96,6 +99,10 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Print the OpenAPI document
     Openapi,
+    /// Look at the settings, the files, the database, the ledger, the clock and the doors, change nothing, and say what to
+    /// do next; a server may be running. Run it as the user of the server, with its environment
+    #[command(after_help = DOCTOR)]
+    Doctor(DoctorArgs),
     /// Copy the database to a file; a server may be running
     Backup(BackupArgs),
     /// Make a file the database, such as a backup or the database of an older PilotDeck; the one before stays beside it
@@ -167,6 +174,19 @@ impl DatabaseArgs {
     }
 }
 
+/// How closely to look.
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    /// Read every page of the database and every line of the ledger, however many there are
+    #[arg(long)]
+    pub(crate) whole: bool,
+    /// Print a JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// What to ask of which server.
 #[derive(Args)]
 pub(crate) struct BenchArgs {
@@ -200,6 +220,55 @@ impl BenchArgs {
     pub(crate) fn agent_token(&self) -> Result<Option<SecretString>> {
         secret(&self.agent_token_env)
     }
+}
+
+/// The folder of kept backups, if there is one.
+pub(crate) fn backup_folder() -> Option<PathBuf> {
+    raw_variable("PM_BACKUP_DIR").map(PathBuf::from)
+}
+
+/// The path of the database and `ending`.
+pub(crate) fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Variables that look like settings and are none, each with the setting that may have been meant.
+pub(crate) fn unknown_variables() -> Vec<(String, Option<&'static str>)> {
+    let known: Vec<&str> = known_variables().collect();
+    let mut unknown: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("PM_") && !known.contains(&name.as_str()))
+        .collect();
+    unknown.sort();
+    let with_meant = |name: String| {
+        let meant = meant(&name, &known);
+        (name, meant)
+    };
+    unknown.into_iter().map(with_meant).collect()
+}
+
+/// The settings that the help names.
+fn known_variables() -> impl Iterator<Item = &'static str> {
+    ENVIRONMENT
+        .split(|letter: char| !letter.is_ascii_uppercase() && letter != '_')
+        .filter(|word| word.starts_with("PM_"))
+}
+
+/// The setting that differs from `name` by order and underscores alone, or by a letter or two.
+fn meant(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    let words = |name: &str| {
+        let mut words: Vec<String> =
+            name.split('_').map(|word| word.trim_end_matches('S').to_owned()).collect();
+        words.sort();
+        words
+    };
+    let letters = |name: &str| name.replace('_', "");
+    known
+        .iter()
+        .find(|known| words(known) == words(name) || letters(known) == letters(name))
+        .copied()
 }
 
 /// The file with the key that signs checkpoints, if it is not the one beside the database.
@@ -500,6 +569,18 @@ mod tests {
 
         assert!(matches!(with.command, Some(Command::Serve(args)) if args.port == Some(1)));
         assert!(without.command.is_none() && without.serve.port == Some(1));
+    }
+
+    #[test]
+    fn settings_are_known_from_the_help_and_slips_are_recognised() {
+        let known: Vec<_> = known_variables().collect();
+        for name in ["PM_DB_FILE", "PM_BIND", "PM_PORT", "PM_RATE_LIMIT_ANONYMOUS", "PM_LOG"] {
+            assert!(known.contains(&name), "{name}");
+        }
+        assert_eq!(meant("PM_TOKEN_AGENT", &known), Some("PM_AGENT_TOKEN"));
+        assert_eq!(meant("PM_TRUSTED_PROXY", &known), None);
+        assert_eq!(meant("PM_ALLOWED_HOST", &known), Some("PM_ALLOWED_HOSTS"));
+        assert_eq!(meant("PM_AGENTTOKEN", &known), Some("PM_AGENT_TOKEN"));
     }
 
     #[test]

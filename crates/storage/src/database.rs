@@ -28,6 +28,7 @@ const ROWS: usize = 1_000;
 /// Connections that read; each costs a thread and its page cache.
 const READERS: u32 = 4;
 const EXAMINE: &str = "PRAGMA integrity_check(1)";
+const GLANCE: &str = "PRAGMA quick_check(1)";
 
 /// What a commit promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -282,6 +283,17 @@ impl Database {
     /// If the file cannot be examined, which is no good sign either.
     pub async fn damage(&self) -> Result<Option<String>, StoreError> {
         let found: String = sqlx::query_scalar(EXAMINE).fetch_one(&self.readers()?).await?;
+        Ok((found != "ok").then_some(found))
+    }
+
+    /// What is wrong with the file at first sight, if anything: without comparing indexes and rows, it takes a fraction of
+    /// the time of [`Database::damage`].
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be examined, which is no good sign either.
+    pub async fn apparent_damage(&self) -> Result<Option<String>, StoreError> {
+        let found: String = sqlx::query_scalar(GLANCE).fetch_one(&self.readers()?).await?;
         Ok((found != "ok").then_some(found))
     }
 

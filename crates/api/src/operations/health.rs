@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{get, web::Data};
 use pilotdeck_domain::times::WireTime;
 use pilotdeck_services::Services;
+use pilotdeck_services::operations::NotReady;
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -107,8 +108,7 @@ pub(super) async fn get_liveness() -> ApiResult {
 #[get("/health/ready")]
 pub(super) async fn get_readiness(services: Data<Services>) -> ApiResult {
     let readiness = services.operations.readiness().await;
-    let reasons: Vec<&str> =
-        readiness.reasons().into_iter().map(|reason| reason.as_str()).collect();
+    let reasons: Vec<&str> = readiness.reasons().into_iter().map(NotReady::as_str).collect();
     let database = readiness
         .database
         .map_or_else(|| "connected".to_owned(), |reason| format!("error: {}", reason.as_str()));

@@ -1,9 +1,10 @@
 //! What Prometheus reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pilotdeck_testkit::{Method, TestApp};
-use serde_json::json;
+use serde_json::{Value, json};
+use yaml_rust2::YamlLoader;
 
 /// The samples, by name with labels.
 fn samples(text: &str) -> BTreeMap<String, f64> {
@@ -134,4 +135,64 @@ async fn figures_are_for_this_machine_and_for_administrators() {
     let page = app.get("/metrics").header("host", "deck.example").send().await;
     assert_eq!(page.status, 403);
     assert_eq!(app.post("/metrics").send().await.status, 405);
+}
+
+const DASHBOARD: &str = include_str!("../../../../deploy/grafana/pilotdeck.json");
+const ALERTS: &str = include_str!("../../../../deploy/prometheus/alerts.yml");
+
+/// The metrics that an expression of Prometheus names.
+fn named(expression: &str) -> BTreeSet<String> {
+    expression
+        .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .filter(|word| word.starts_with("pilotdeck_") || word.starts_with("process_"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The expressions of a dashboard, wherever they stand in it.
+fn expressions(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| expressions(item, found)),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field {
+                    Value::String(text) if name == "expr" || name == "query" => {
+                        found.push(text.clone())
+                    }
+                    field => expressions(field, found),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_dashboard_and_the_alerts_use_what_there_is() {
+    let app = TestApp::start().await;
+    app.a_project(json!({ "id": "p1" })).await;
+    let text = app.get("/metrics").send().await.text;
+    let text = text + &app.get("/metrics").send().await.text;
+    let exported: BTreeSet<String> =
+        samples(&text).keys().map(|name| name.split('{').next().unwrap().to_owned()).collect();
+    let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
+    let mut used = Vec::new();
+    expressions(&dashboard, &mut used);
+    let panels = dashboard["panels"].as_array().unwrap().len();
+    let alerts = YamlLoader::load_from_str(ALERTS).unwrap();
+    let rules = alerts[0]["groups"][0]["rules"].as_vec().unwrap();
+    for rule in rules {
+        used.push(rule["expr"].as_str().unwrap().to_owned());
+        let name = rule["alert"].as_str().unwrap();
+        assert!(rule["labels"]["severity"].as_str().is_some(), "{name}");
+        for text in ["summary", "description"] {
+            assert!(rule["annotations"][text].as_str().is_some(), "{name}: {text}");
+        }
+    }
+
+    let names: BTreeSet<String> = used.iter().flat_map(|expression| named(expression)).collect();
+    let missing: Vec<_> = names.difference(&exported).collect();
+
+    assert!(missing.is_empty(), "{missing:?} are used and not exported");
+    assert!(panels > 15 && rules.len() > 10 && names.len() > 15, "{names:?}");
 }
