@@ -20,6 +20,7 @@ use crate::settings::{DatabaseArgs, SetPasswordArgs};
 pub(crate) mod backups;
 pub(crate) mod database;
 pub(crate) mod deploy;
+pub(crate) mod doctor;
 pub(crate) mod ledger;
 pub(crate) mod rollback;
 
