@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq as _;
 use crate::edge::RequestId;
 use crate::error::{ApiError, ErrorCode};
 use crate::server::{Setup, Surface};
-use crate::{cross_origin, sessions};
+use crate::{client, cross_origin, sessions};
 
 /// The header of the agent token.
 pub(crate) const AGENT_HEADER: &str = "X-PM-Agent-Token";
@@ -62,6 +62,8 @@ fn principals(request: &ServiceRequest, setup: &Setup) -> Vec<Principal> {
         Some(secret) if agent.or(token).is_some_and(|sent| matches(sent, secret)) => {
             principals.push(Principal::Agent);
         }
+        // The door is open to this machine. What a proxy lets through it is not of this machine.
+        None if client::is_by_unknown_proxy(request, &setup.trusted_proxies) => {}
         // Who says who they are may do what they may, and no more, also where nobody has to.
         None if principals.is_empty() => principals.push(Principal::Anybody),
         Some(_) | None => {}
