@@ -26,5 +26,6 @@ mod projects;
 mod proposals;
 mod receipts;
 mod runs;
+mod security;
 mod stream;
 mod usage;
