@@ -3,16 +3,19 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use anyhow::{Context as _, Result, bail};
+use clap::CommandFactory as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::{Actor, NewPassword};
 use pilotdeck_services::Services;
 use pilotdeck_storage::{Database, Durability, join};
 
-use crate::settings::{DatabaseArgs, SetPasswordArgs};
+use crate::settings::{Cli, DatabaseArgs, ManArgs, SetPasswordArgs};
 
 pub(crate) mod database;
 pub(crate) mod deploy;
+pub(crate) mod health;
+mod kept;
 pub(crate) mod ledger;
 
 /// How often the progress is shown, at most.
@@ -23,6 +26,12 @@ const OF_BYTES: &str = "[{bar:40}] {bytes} of {total_bytes}, {eta} left";
 pub(crate) fn print_openapi() -> Result<()> {
     io::stdout().write_all(pilotdeck_api::document_text().as_bytes())?;
     Ok(())
+}
+
+/// Writes a manual page for the program and one for each of its commands.
+pub(crate) fn write_manual(args: &ManArgs) -> Result<()> {
+    clap_mangen::generate_to(Cli::command(), &args.folder)
+        .with_context(|| format!("cannot write to {}", args.folder.display()))
 }
 
 /// Replaces a password that is read from the terminal, or from a pipe.

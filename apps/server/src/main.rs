@@ -34,6 +34,8 @@ fn run(cli: Cli) -> Result<()> {
             Some(Command::Serve(args)) => Box::pin(serve::serve(args)).await,
             Some(Command::Bench(args)) => bench::bench(&args).await,
             Some(Command::Openapi) => commands::print_openapi(),
+            Some(Command::Man(args)) => commands::write_manual(&args),
+            Some(Command::Health(args)) => commands::health::ask(&args).await,
             Some(Command::Backup(args)) => commands::database::back_up(&args).await,
             Some(Command::Restore(args)) => commands::database::restore(&args).await,
             Some(Command::RunDeployJob(args)) => commands::deploy::run(args).await,

@@ -1,7 +1,8 @@
 //! Everything that can be set: the command line, then the environment, then the default. Nothing else reads either.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -19,6 +20,7 @@ const DATA: &str = "data";
 const DEFAULT_DEPLOY_SCRIPT: &str = "deploy_pull_restart.sh";
 const DEFAULT_BIND: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const DEFAULT_PORT: u16 = 8689;
+const PORT: &str = "a number from 0 to 65535";
 /// The least bytes of a secret that is set by hand.
 const MIN_SECRET_BYTES: usize = 32;
 /// The most threads that the HTTP server takes.
@@ -48,6 +50,8 @@ Environment (an option wins over its variable; an empty variable is not set):
   PM_MAX_RESTORE_BYTES  the largest database that may be uploaded, in bytes [17179869184: 16 GiB]
   PM_DEPLOY_SCRIPT      the script that a deploy job runs [deploy_pull_restart.sh in the folder of the installation, which
                         is the one with the folder data, or else the one with the database]
+  PM_BACKUP_DIR         the folder to which `backup` writes, unless it is told where to
+  PM_BACKUP_KEEP        how many backups `backup` keeps there [all]
   PM_MAX_STREAMS        streams of the ledger that one principal may hold at a time [64]
   PM_LOG                what to log, such as info or pilotdeck_services=debug [info]
   PM_LOG_FORMAT         human or json [human]
@@ -82,6 +86,11 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Print the OpenAPI document
     Openapi,
+    /// Write the manual pages: what `--help` says of every command
+    #[command(hide = true)]
+    Man(ManArgs),
+    /// Ask a running server whether it answers: for whoever watches over it. Fails if it does not
+    Health(HealthArgs),
     /// Copy the database to a file; a server may be running
     Backup(BackupArgs),
     /// Make a file the database, such as a backup or the database of an older PilotDeck; the one before stays beside it
@@ -223,8 +232,76 @@ pub(crate) struct BackupArgs {
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     /// The file to write; it must not be there yet
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["into", "keep"])]
+    output: Option<PathBuf>,
+    /// The folder to write a file to that is named for the time, such as pm_backup_20260211T150000Z.db [default: the
+    /// folder in PM_BACKUP_DIR]
+    #[arg(long, value_name = "FOLDER")]
+    into: Option<PathBuf>,
+    /// How many files of that name stay in the folder, with the new one; older ones are removed [default: the number in
+    /// PM_BACKUP_KEEP, or else all]
+    #[arg(long, value_name = "NUMBER")]
+    keep: Option<NonZeroUsize>,
+}
+
+/// Where a backup goes.
+pub(crate) enum BackupPlace {
+    /// To this file.
+    File(PathBuf),
+    /// To a folder, where the newest ones are kept: so many, or all.
+    Folder(PathBuf, Option<NonZeroUsize>),
+}
+
+impl BackupArgs {
+    /// Where the backup goes.
+    pub(crate) fn place(&self) -> Result<BackupPlace> {
+        if let Some(file) = &self.output {
+            return Ok(BackupPlace::File(file.clone()));
+        }
+        let folder = self.into.clone().or_else(|| raw_variable("PM_BACKUP_DIR").map(PathBuf::from));
+        let Some(folder) = folder else {
+            bail!("name the file to write with --output, or a folder with --into or PM_BACKUP_DIR");
+        };
+        let keep = match self.keep {
+            Some(keep) => Some(keep),
+            None => parsed("PM_BACKUP_KEEP", "a number of backups to keep, at least 1")?,
+        };
+        Ok(BackupPlace::Folder(folder, keep))
+    }
+}
+
+/// Where manual pages go.
+#[derive(Args)]
+pub(crate) struct ManArgs {
+    /// The folder to write them to; it must be there
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+}
+
+/// Which server to ask.
+#[derive(Args)]
+pub(crate) struct HealthArgs {
+    /// The address of the server [default: where PM_BIND and PM_PORT say that it listens]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+}
+
+impl HealthArgs {
+    /// The address of the server.
+    pub(crate) fn url(&self) -> Result<String> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        let bind = variable("PM_BIND")?.map_or(Ok(DEFAULT_BIND), |raw| address(&raw));
+        let bind = match bind.context("PM_BIND")? {
+            // A server that listens everywhere listens here, too.
+            IpAddr::V4(every) if every.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(every) if every.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            one => one,
+        };
+        let port = parsed("PM_PORT", PORT)?.unwrap_or(DEFAULT_PORT);
+        Ok(format!("http://{}", SocketAddr::new(bind, port)))
+    }
 }
 
 /// What to restore.
@@ -308,7 +385,7 @@ impl Settings {
             bind,
             port: match args.port {
                 Some(port) => port,
-                None => parsed("PM_PORT", "a number from 0 to 65535")?.unwrap_or(DEFAULT_PORT),
+                None => parsed("PM_PORT", PORT)?.unwrap_or(DEFAULT_PORT),
             },
             agent_token: secret("PM_AGENT_TOKEN")?,
             admin_token: secret("PM_ADMIN_TOKEN")?,

@@ -13,15 +13,23 @@ use pilotdeck_services::operations::{Restored, restore_file};
 use pilotdeck_storage::{Claim, Scratch, machine_time_zone};
 use tokio::time::interval;
 
+use super::kept::Kept;
 use super::{OF_BYTES, bar, open};
-use crate::settings::{BackupArgs, RestoreArgs};
+use crate::settings::{BackupArgs, BackupPlace, RestoreArgs};
 
 /// How often the copy is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Copies the database, and says how large the copy is and its digest.
 pub(crate) async fn back_up(args: &BackupArgs) -> Result<()> {
-    let output = &args.output;
+    let (output, kept) = match args.place()? {
+        BackupPlace::File(file) => (file, None),
+        BackupPlace::Folder(folder, keep) => {
+            let kept = Kept::in_folder(folder, keep)?;
+            (kept.name(Clock::default().now()), Some(kept))
+        }
+    };
+    let output = &output;
     if fs::symlink_metadata(output).is_ok() {
         bail!("{} is there already: name another file", output.display());
     }
@@ -31,6 +39,10 @@ pub(crate) async fn back_up(args: &BackupArgs) -> Result<()> {
     let (bytes, sha256) =
         copied.with_context(|| format!("{} cannot be written", output.display()))?;
     println!("{}: {bytes} bytes, sha256 {sha256}", output.display());
+    // Only now: what did not get a successor stays.
+    for removed in kept.map_or(Ok(Vec::new()), |kept| kept.remove_older())? {
+        println!("removed {}", removed.display());
+    }
     Ok(())
 }
 

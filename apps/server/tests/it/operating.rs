@@ -73,6 +73,44 @@ async fn a_backup_is_made_beside_a_server_and_restored_when_it_is_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn backups_of_a_folder_are_named_for_their_time_and_only_the_newest_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path()).await;
+    let backup = |arguments: &[&str]| {
+        let mut command = pilotdeck(folder.path());
+        command.env("PM_BACKUP_DIR", "kept").env("PM_BACKUP_KEEP", "2").arg("backup");
+        finish(command.args(arguments), "")
+    };
+    let kept = folder.path().join("kept");
+
+    let first = backup(&[]);
+    let mode = fs::metadata(&kept).unwrap().permissions().mode() & 0o777;
+    let (file, _) = first.stdout.split_once(": ").unwrap();
+    fs::rename(folder.path().join(file), kept.join("pm_backup_20260103T000000Z.db")).unwrap();
+    let older = ["pm_backup_20260101T000000Z.db", "pm_backup_20260102T000000Z.db"];
+    for name in older.iter().chain(&["mine.db"]) {
+        fs::write(kept.join(name), "older").unwrap();
+    }
+    let elsewhere = backup(&["--into", "other", "--keep", "1"]);
+    let are_left_alone = older.iter().all(|name| kept.join(name).exists());
+    let none = backup(&["--keep", "0"]);
+    let second = backup(&[]);
+    let nowhere = finish(pilotdeck(folder.path()).arg("backup"), "");
+    server.stop().await;
+
+    assert_eq!(first.code, Some(0), "{first:?}");
+    assert!(file.starts_with("kept/pm_backup_20") && file.ends_with("Z.db"), "{first:?}");
+    assert_eq!(mode, 0o700);
+    assert!(elsewhere.stdout.starts_with("other/pm_backup_20"), "{elsewhere:?}");
+    assert!(are_left_alone);
+    assert_eq!(none.code, Some(2), "{none:?}");
+    assert_eq!(second.stdout.matches("removed ").count(), 2, "{second:?}");
+    assert!(older.iter().all(|name| !kept.join(name).exists()));
+    assert!(kept.join("pm_backup_20260103T000000Z.db").exists() && kept.join("mine.db").exists());
+    assert!(nowhere.refusal().contains("PM_BACKUP_DIR"), "{nowhere:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_command_restores_older_files_through_links_and_refuses_what_is_none() {
     let folder = tempfile::tempdir().unwrap();
     symlink(OLDER, folder.path().join("link.db")).unwrap();
