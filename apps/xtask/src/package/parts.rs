@@ -1,4 +1,4 @@
-//! What the program is made of, as CycloneDX documents: the crates, and the packages of the web console.
+//! What the program is made of, as `CycloneDX` documents: the crates, and the packages of the web console.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -57,7 +57,7 @@ pub(super) fn run(workspace: &Workspace, package: &Path, version: &str) -> Resul
         programs::read(&mut machine.call(&["dpkg-query", "-Wf", "${Version}", "pilotdeck"]))?;
     ensure!(installed == newer_version, "{installed} is installed after the upgrade");
     ensure!(machine.read(SETTINGS)? == settings, "an upgrade changed the settings");
-    serve(&machine, &log, |server| has_project(server))?;
+    serve(&machine, &log, has_project)?;
     done("upgraded; settings and data are the same");
 
     programs::run(&mut machine.call(&["dpkg", "--remove", "pilotdeck"]))?;
@@ -70,7 +70,7 @@ pub(super) fn run(workspace: &Workspace, package: &Path, version: &str) -> Resul
 
     machine.install(package)?;
     fs::write(machine.path(SETTINGS), &settings)?;
-    serve(&machine, &log, |server| has_project(server))?;
+    serve(&machine, &log, has_project)?;
     done("installed again; the data is served again");
 
     fs::write(machine.path(MARK), "")?;
