@@ -234,12 +234,11 @@ pub(crate) struct BackupArgs {
     /// The file to write; it must not be there yet
     #[arg(long, value_name = "FILE", conflicts_with_all = ["into", "keep"])]
     output: Option<PathBuf>,
-    /// The folder to write a file to that is named for the time, such as pm_backup_20260211T150000Z.db [default: the
-    /// folder in PM_BACKUP_DIR]
+    /// The folder to write a file to that is named for the time [default: the one in the settings]
     #[arg(long, value_name = "FOLDER")]
     into: Option<PathBuf>,
-    /// How many files of that name stay in the folder, with the new one; older ones are removed [default: the number in
-    /// PM_BACKUP_KEEP, or else all]
+    /// How many files of such a name stay in the folder, with the new one; older ones are removed [default: the number in
+    /// the settings, or else all]
     #[arg(long, value_name = "NUMBER")]
     keep: Option<NonZeroUsize>,
 }
@@ -281,7 +280,7 @@ pub(crate) struct ManArgs {
 /// Which server to ask.
 #[derive(Args)]
 pub(crate) struct HealthArgs {
-    /// The address of the server [default: where PM_BIND and PM_PORT say that it listens]
+    /// The address of the server [default: where the settings say that it listens]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
