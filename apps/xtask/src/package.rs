@@ -15,6 +15,7 @@ use xtask::programs;
 use xtask::workspace::{Profile, Workspace};
 
 use crate::node;
+use deb::Pressing;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -43,7 +44,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     let products = workspace.products("package")?;
     let version = version(&program)?;
     deb::stage(workspace, &program, &version)?;
-    let package = deb::build(workspace, &products, &version)?;
+    let package = deb::build(workspace, &products, &version, Pressing::Small)?;
     parts::list_crates(workspace, &products.join(format!("pilotdeck_{version}.cdx.json")))?;
     parts::list_packages(workspace, &products.join(format!("console_{version}.cdx.json")))?;
     write_digests(&products)?;

@@ -13,11 +13,11 @@ const PACKAGED: &[(&str, &str)] = &[
     ("etc/pilotdeck/server.env", "640"),
     ("usr/bin/pilotdeck", "755"),
     ("usr/share/doc/pilotdeck/CHANGELOG.md", "644"),
-    ("usr/share/doc/pilotdeck/changelog", "644"),
+    ("usr/share/doc/pilotdeck/changelog.gz", "644"),
     ("usr/share/doc/pilotdeck/install.md", "644"),
     ("usr/share/doc/pilotdeck/ledger.md", "644"),
     ("usr/share/doc/pilotdeck/operations.md", "644"),
-    ("usr/share/man/man1/*.1", "644"),
+    ("usr/share/man/man1/*.1.gz", "644"),
 ];
 
 /// What keeps a service from the rest of the machine.

@@ -13,6 +13,15 @@ use crate::tools;
 /// Who answers for the package; as in `apps/server/Cargo.toml`.
 const MAINTAINER: &str = "PilotDeck maintainers <maintainers@pilotdeck.invalid>";
 
+/// How much time is taken to make a package small.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pressing {
+    /// As little as possible.
+    Fast,
+    /// As much as it takes.
+    Small,
+}
+
 /// Makes what goes into the package beside the program: manual pages, and the changelog that Debian's tools read.
 pub(super) fn stage(workspace: &Workspace, program: &Path, version: &str) -> Result<()> {
     let folder = workspace.built(Profile::Release).join("package");
@@ -30,7 +39,10 @@ pub(super) fn stage(workspace: &Workspace, program: &Path, version: &str) -> Res
         "--format=%cD",
     ]))?;
     fs::write(folder.join("changelog"), changelog(version, time.trim()))
-        .with_context(|| format!("cannot write to {}", folder.display()))
+        .with_context(|| format!("cannot write to {}", folder.display()))?;
+    // As Debian has them; without their own names and times, which would differ at every build.
+    let mut compress = Command::new("gzip");
+    programs::run(compress.args(["--best", "--no-name", "--recursive"]).arg(&folder))
 }
 
 fn changelog(version: &str, time: &str) -> String {
@@ -40,11 +52,19 @@ fn changelog(version: &str, time: &str) -> String {
 }
 
 /// Packs what is built and staged, and says where the package is.
-pub(super) fn build(workspace: &Workspace, products: &Path, version: &str) -> Result<PathBuf> {
+pub(super) fn build(
+    workspace: &Workspace,
+    products: &Path,
+    version: &str,
+    pressing: Pressing,
+) -> Result<PathBuf> {
     let mut command = Command::new(tools::cargo_deb(workspace)?);
     command.current_dir(workspace.root());
     command.args(["--package", "pilotdeck-server", "--no-build", "--no-strip", "--locked"]);
     command.args(["--deb-version", version, "--output"]).arg(products);
+    if pressing == Pressing::Fast {
+        command.arg("--fast");
+    }
     programs::run(&mut command)?;
     let architecture = programs::read(Command::new("dpkg").arg("--print-architecture"))?;
     let package = products.join(format!("pilotdeck_{version}_{}.deb", architecture.trim()));

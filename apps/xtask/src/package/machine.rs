@@ -1,6 +1,7 @@
 //! A small Debian in a folder: what a package is tried on. Nothing of it runs but what is called, and systemd does not.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -76,7 +77,7 @@ impl Machine {
 
     /// A call of a program in it, as its root.
     pub(super) fn call(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("chroot");
+        let mut command = self.enter();
         command.arg(&self.root).args(["env", "-i", PATH, "LC_ALL=C.UTF-8"]);
         command.arg("DEBIAN_FRONTEND=noninteractive").args(words);
         command
@@ -84,10 +85,19 @@ impl Machine {
 
     /// A call of the program of a unit, with further words after its own.
     pub(super) fn call_of(&self, unit: &Unit, words: &[&str]) -> Command {
-        let mut command = Command::new("chroot");
+        let mut command = self.enter();
         command.arg(format!("--userspec={}:{}", unit.user, unit.group)).arg(&self.root);
         command.args(["env", "-i", &format!("--chdir={}", unit.folder), PATH]);
         command.args(&unit.variables).args(&unit.command).args(words);
+        command
+    }
+
+    /// The way in, with a `/proc` that is gone when the call ends.
+    fn enter(&self) -> Command {
+        let mut mount = OsString::from("--mount-proc=");
+        mount.push(self.root.join("proc"));
+        let mut command = Command::new("unshare");
+        command.arg(mount).arg("chroot");
         command
     }
 
@@ -126,7 +136,7 @@ impl Machine {
     pub(super) fn files(&self) -> Result<BTreeSet<String>> {
         let mut find = Command::new("find");
         let listed = programs::read(find.arg(&self.root).args(["-xdev", "-printf", "/%P\n"]))?;
-        let books = ["/var/lib/dpkg/", "/var/lib/systemd/", "/var/cache/", "/var/log/"];
+        let books = ["/run/", "/var/lib/dpkg/", "/var/lib/systemd/", "/var/cache/", "/var/log/"];
         let kept =
             |file: &&str| !books.iter().any(|book| file.starts_with(book)) && !file.ends_with('-');
         Ok(listed.lines().filter(kept).map(str::to_owned).collect())

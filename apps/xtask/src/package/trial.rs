@@ -12,7 +12,7 @@ use xtask::programs;
 use xtask::server_process::ServerProcess;
 use xtask::workspace::Workspace;
 
-use super::deb;
+use super::deb::{self, Pressing};
 use super::machine::{self, Machine};
 
 const SETTINGS: &str = "/etc/pilotdeck/server.env";
@@ -31,7 +31,7 @@ pub(super) fn run(workspace: &Workspace, package: &Path, version: &str) -> Resul
     let machine = Machine::start(workspace)?;
     let folder = workspace.scratch("package-newer")?;
     let newer_version = format!("{version}+newer");
-    let newer = deb::build(workspace, &folder, &newer_version)?;
+    let newer = deb::build(workspace, &folder, &newer_version, Pressing::Fast)?;
     let log = folder.join("server.log");
     let before = machine.files()?;
 
