@@ -136,7 +136,7 @@ impl Machine {
     pub(super) fn files(&self) -> Result<BTreeSet<String>> {
         let mut find = Command::new("find");
         let listed = programs::read(find.arg(&self.root).args(["-xdev", "-printf", "/%P\n"]))?;
-        let books = ["/run/", "/var/lib/dpkg/", "/var/lib/systemd/", "/var/cache/", "/var/log/"];
+        let books = ["/run/", "/var/lib/dpkg/", "/var/cache/", "/var/log/"];
         let kept =
             |file: &&str| !books.iter().any(|book| file.starts_with(book)) && !file.ends_with('-');
         Ok(listed.lines().filter(kept).map(str::to_owned).collect())
