@@ -73,41 +73,34 @@ async fn a_backup_is_made_beside_a_server_and_restored_when_it_is_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn backups_of_a_folder_are_named_for_their_time_and_only_the_newest_stay() {
+async fn an_archive_of_one_server_becomes_the_database_of_another() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path()).await;
-    let backup = |arguments: &[&str]| {
-        let mut command = pilotdeck(folder.path());
-        command.env("PM_BACKUP_DIR", "kept").env("PM_BACKUP_KEEP", "2").arg("backup");
-        finish(command.args(arguments), "")
-    };
-    let kept = folder.path().join("kept");
+    a_project(&server, "moved").await;
 
-    let first = backup(&[]);
-    let mode = fs::metadata(&kept).unwrap().permissions().mode() & 0o777;
-    let (file, _) = first.stdout.split_once(": ").unwrap();
-    fs::rename(folder.path().join(file), kept.join("pm_backup_20260103T000000Z.db")).unwrap();
-    let older = ["pm_backup_20260101T000000Z.db", "pm_backup_20260102T000000Z.db"];
-    for name in older.iter().chain(&["mine.db"]) {
-        fs::write(kept.join(name), "older").unwrap();
-    }
-    let elsewhere = backup(&["--into", "other", "--keep", "1"]);
-    let are_left_alone = older.iter().all(|name| kept.join(name).exists());
-    let none = backup(&["--keep", "0"]);
-    let second = backup(&[]);
-    let nowhere = finish(pilotdeck(folder.path()).arg("backup"), "");
+    let archive = ["export", "--output", "all.jsonl"];
+    let exported = finish(pilotdeck(folder.path()).args(archive), "");
+    let twice = finish(pilotdeck(folder.path()).args(archive), "");
     server.stop().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(folder.path().join("all.jsonl")).unwrap();
+    let cut = &text[..text.len() / 2];
+    let import = |text: &str| finish(pilotdeck(elsewhere.path()).args(["import", "-"]), text);
+    let refused = import(cut);
+    let is_there = elsewhere.path().join("pm.db").exists();
+    let imported = import(&text);
 
-    assert_eq!(first.code, Some(0), "{first:?}");
-    assert!(file.starts_with("kept/pm_backup_20") && file.ends_with("Z.db"), "{first:?}");
-    assert_eq!(mode, 0o700);
-    assert!(elsewhere.stdout.starts_with("other/pm_backup_20"), "{elsewhere:?}");
-    assert!(are_left_alone);
-    assert_eq!(none.code, Some(2), "{none:?}");
-    assert_eq!(second.stdout.matches("removed ").count(), 2, "{second:?}");
-    assert!(older.iter().all(|name| !kept.join(name).exists()));
-    assert!(kept.join("pm_backup_20260103T000000Z.db").exists() && kept.join("mine.db").exists());
-    assert!(nowhere.refusal().contains("PM_BACKUP_DIR"), "{nowhere:?}");
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    let permissions = fs::metadata(folder.path().join("all.jsonl")).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o600);
+    assert!(twice.refusal().contains("all.jsonl cannot be made"), "{twice:?}");
+    assert!(refused.refusal().contains("- was not imported; nothing changed"), "{refused:?}");
+    assert!(!is_there, "a refusal makes nothing");
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    assert!(imported.stdout.contains(" rows, its ledger holds"), "{imported:?}");
+    let server = start(elsewhere.path()).await;
+    assert_eq!(projects(&server).await, ["moved"]);
+    assert!(leftovers(elsewhere.path()).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
