@@ -49,6 +49,15 @@ pub(crate) async fn run_up_to(
     migrator.run_direct(None, conn, false).await
 }
 
+/// Brings the database to an older version: what was released before.
+#[cfg(test)]
+pub(crate) async fn run_to(conn: &mut SqliteConnection, version: i64) -> Result<(), MigrateError> {
+    let released = all().into_iter().filter(|migration| migration.version <= version).collect();
+    let mut migrator = Migrator::with_migrations(released);
+    migrator.set_locking(false);
+    migrator.run_direct(None, conn, false).await
+}
+
 /// The version that an adopted database is at.
 pub(crate) async fn applied(conn: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     Ok(query_scalar::<_, Option<i64>>(APPLIED).fetch_one(conn).await?.unwrap_or_default())
