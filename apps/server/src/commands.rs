@@ -21,6 +21,7 @@ use crate::settings::{Cli, DatabaseArgs, ManArgs, SetPasswordArgs};
 pub(crate) mod backups;
 pub(crate) mod database;
 pub(crate) mod deploy;
+pub(crate) mod doctor;
 pub(crate) mod health;
 pub(crate) mod ledger;
 pub(crate) mod rollback;

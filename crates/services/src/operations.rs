@@ -14,7 +14,9 @@ mod archive;
 mod backup;
 mod backups;
 mod deploy;
+mod figures;
 mod progress;
+mod readiness;
 mod restore;
 mod rollback;
 
@@ -25,7 +27,9 @@ pub use backups::{
     Finding, KEEP, KeptBackup,
 };
 pub use deploy::{DeployFiles, DeployJob, DeploySettings, DeployState, DeployStatus, Held};
+pub use figures::Figures;
 pub use progress::{Phase, Progress, Task, Works};
+pub use readiness::{NotReady, Readiness};
 pub use restore::{Restored, Upload, restore_file};
 pub use rollback::{Lost, Previous, PreviousKind, RolledBack, previous_databases, roll_back};
 
@@ -77,6 +81,8 @@ pub struct Operations {
     /// One looks after deploy jobs at a time.
     deploying: Arc<Mutex<()>>,
     desk: backups::Desk,
+    /// What was found out last.
+    readiness: readiness::Known,
 }
 
 impl Operations {
@@ -90,6 +96,7 @@ impl Operations {
             restoring: Arc::default(),
             deploying: Arc::default(),
             desk: backups::Desk::new(),
+            readiness: readiness::Known::default(),
         }
     }
 

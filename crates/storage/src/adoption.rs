@@ -29,7 +29,7 @@ pub use moments::machine_time_zone;
 /// The newest version of the old schema, and the one that stays in the file.
 pub(crate) const VERSION: i64 = 4;
 
-const USER_VERSION: &str = "PRAGMA user_version";
+pub(crate) const USER_VERSION: &str = "PRAGMA user_version";
 const OUR_MIGRATIONS: &str =
     "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 const SOME_TABLE: &str = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid LIMIT 1";

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use crate::settings::HealthArgs;
 
-/// What needs no database and no credential, and is answered also while a restore runs.
-const PATH: &str = "/api/health";
+/// What needs no database and no credential: who restarts what is not well must not do so while a restore runs.
+const PATH: &str = "/health/live";
 /// Those who watch give up after some seconds themselves, and say less.
 const WITHIN: Duration = Duration::from_secs(4);
 

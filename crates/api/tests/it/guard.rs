@@ -20,6 +20,11 @@ const CALLERS: [&str; 8] = [
 /// What every operation answers to every caller: `+` lets them pass.
 const TABLE: &[(&str, &str)] = &[
     ("GET /api/health", "+ + + + + + + +"),
+    ("GET /health", "+ + + + + + + +"),
+    ("GET /health/live", "+ + + + + + + +"),
+    ("GET /health/ready", "+ + + + + + + +"),
+    // As it is for whoever comes through a proxy, or from elsewhere.
+    ("GET /metrics", "503 401 401 401 401 + + 403"),
     ("GET /api/meta", "+ + + + + + + +"),
     ("GET /api/openapi.json", "+ + + + + + + +"),
     ("POST /api/auth/login", "+ + + + + + + +"),
@@ -105,6 +110,9 @@ async fn answered(app: &TestApp, operation: &str, headers: &[(&str, &str)]) -> A
     if path == "/api/stream" {
         // An answer without end is not waited for: whoever may follow hears that this is no place to begin.
         request = request.header("last-event-id", "no-such-thing");
+    }
+    if path == "/metrics" {
+        request = request.header("x-forwarded-for", "192.0.2.1");
     }
     if method != "GET" {
         request = request.json(&json!({}));
