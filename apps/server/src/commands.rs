@@ -1,6 +1,9 @@
 //! The commands beside serving. They work on the database file; a server may be running on it.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -17,6 +20,7 @@ use crate::settings::{DatabaseArgs, SetPasswordArgs};
 pub(crate) mod backups;
 pub(crate) mod database;
 pub(crate) mod deploy;
+pub(crate) mod doctor;
 pub(crate) mod ledger;
 pub(crate) mod rollback;
 
@@ -107,4 +111,28 @@ fn read_password(username: &str) -> Result<String> {
         bail!("the two passwords differ");
     }
     Ok(first)
+}
+
+/// Has a new file written, for its owner alone, or the standard output. Half a file does not stay.
+async fn write_to(
+    output: Option<&Path>,
+    write: impl AsyncFnOnce(&mut dyn io::Write) -> Result<()>,
+) -> Result<()> {
+    let Some(path) = output else {
+        let mut out = BufWriter::new(io::stdout().lock());
+        write(&mut out).await?;
+        return Ok(out.flush()?);
+    };
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file =
+        BufWriter::new(file.with_context(|| format!("{} cannot be made", path.display()))?);
+    let mut written = write(&mut file).await;
+    if written.is_ok() {
+        written = file.flush().and_then(|()| file.get_ref().sync_all()).map_err(Into::into);
+    }
+    if written.is_err() {
+        // It would look like one that somebody cut off.
+        let _ = fs::remove_file(path);
+    }
+    written.with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -18,7 +18,7 @@ use settings::{BackupsCommand, Cli, Command, LedgerCommand, UserCommand};
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("pilotdeck: {}", line(&error));
             ExitCode::FAILURE
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<()> {
+fn run(cli: Cli) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
@@ -34,7 +34,10 @@ fn run(cli: Cli) -> Result<()> {
             Some(Command::Serve(args)) => Box::pin(serve::serve(args)).await,
             Some(Command::Bench(args)) => bench::bench(&args).await,
             Some(Command::Openapi) => commands::print_openapi(),
+            Some(Command::Doctor(args)) => return commands::doctor::examine(&args).await,
             Some(Command::Backup(args)) => commands::database::back_up(&args).await,
+            Some(Command::Export(args)) => commands::database::export(&args).await,
+            Some(Command::Import(args)) => commands::database::import(&args).await,
             Some(Command::Restore(args)) => commands::database::restore(&args).await,
             Some(Command::Rollback(args)) => commands::rollback::roll_back(&args).await,
             Some(Command::Backups { command }) => match command {
@@ -52,7 +55,8 @@ fn run(cli: Cli) -> Result<()> {
             Some(Command::User { command: UserCommand::SetPassword(args) }) => {
                 commands::set_password(&args).await
             }
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     })
 }
 

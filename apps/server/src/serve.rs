@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use pilotdeck_api::{ConsoleFiles as _, Server, Setup};
+use pilotdeck_api::{ConsoleFiles as _, Server, Setup, TimeLimits};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::Actor;
 use pilotdeck_services::Services;
@@ -200,6 +200,8 @@ async fn listen(settings: &Settings, services: &Services, database: &Path) -> Re
         trusted_proxies: settings.trusted_proxies.clone(),
         workers: settings.workers,
         max_streams: settings.max_streams,
+        limits: settings.limits,
+        time_limits: TimeLimits::default(),
         console: Arc::new(console::Embedded),
     };
     let server = pilotdeck_api::serve(listener, services.clone(), setup)?;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use pilotdeck_domain::identity::Denied;
 use pilotdeck_domain::{InputCode, InvalidInput};
@@ -69,6 +69,8 @@ error_codes! {
     HostNotAllowed = "host_not_allowed", FORBIDDEN;
     /// A page of another origin tried to change something.
     CrossOrigin = "cross_origin", FORBIDDEN;
+    /// The body came too slowly.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT;
     /// There is no such resource.
     NotFound = "not_found", NOT_FOUND;
     /// The resource does not have this method.
@@ -111,6 +113,8 @@ error_codes! {
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY;
     /// Too many failed sign-ins.
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
+    /// The caller made more requests than one may in a minute.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS;
     /// The caller follows the ledger with as many streams as one may.
     TooManyStreams = "too_many_streams", TOO_MANY_REQUESTS;
     /// Our fault; the details are in the log.
@@ -181,6 +185,12 @@ impl ApiError {
         Self { field: Some(field.to_owned()), ..Self::new(ErrorCode::InvalidField, message) }
     }
 
+    /// Says when to come again.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.header = Some((RETRY_AFTER, seconds.to_string()));
+        self
+    }
+
     fn with_data(mut self, data: Json) -> Self {
         self.data = Some(data);
         self
@@ -222,6 +232,11 @@ impl ResponseError for ApiError {
             object = object.with_json("data", data);
         }
         let mut response = object.respond(self.code.status());
+        response.extensions_mut().insert(self.code);
+        if self.code == ErrorCode::RequestTimeout {
+            // What is still to come of the body is not waited for.
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
         if let Some((name, value)) = &self.header
             && let Ok(value) = value.parse()
         {
@@ -248,6 +263,7 @@ impl From<Denied> for ApiError {
         match denied {
             Denied::Unauthenticated => Self::new(ErrorCode::Unauthenticated, denied.to_string()),
             Denied::Forbidden => Self::new(ErrorCode::Forbidden, denied.to_string()),
+            Denied::Hidden => Self::new(ErrorCode::NotFound, denied.to_string()),
         }
     }
 }
@@ -296,7 +312,9 @@ impl From<Error> for ApiError {
                 header: Some((RETRY_AFTER, "15".to_owned())),
                 ..Self::new(ErrorCode::TooManyStreams, message)
             },
-            Error::NoDatabase(_) => Self::new(ErrorCode::InvalidBackup, message),
+            Error::NoDatabase(_) | Error::NoArchive(_) => {
+                Self::new(ErrorCode::InvalidBackup, message)
+            }
             Error::TooLarge { .. } => Self::new(ErrorCode::UploadTooLarge, message),
             Error::WouldBeOpen => Self::new(ErrorCode::WouldBeOpen, message),
             Error::UnderWay(_) => Self::new(ErrorCode::UnderWay, message),

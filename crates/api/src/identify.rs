@@ -20,6 +20,9 @@ pub(crate) const AGENT_HEADER: &str = "X-PM-Agent-Token";
 /// The header of the administrator's token; agents may use it, too.
 pub(crate) const ADMIN_HEADER: &str = "X-PM-Token";
 
+/// What is answered under any name: who asks if the server lives knows its address, and hears nothing else.
+const PROBES: [&str; 2] = ["/health/live", "/health/ready"];
+
 /// Leaves the [`Actor`] with the request.
 pub(crate) async fn identify<B: MessageBody + 'static>(
     request: ServiceRequest,
@@ -40,7 +43,7 @@ fn check(request: &ServiceRequest, surface: &Surface) -> Result<(), ApiError> {
     let host = request.headers().get(HOST).map_or("", |host| host.to_str().unwrap_or("?"));
     // HTTP/2 and absolute request targets name the host in the address.
     let host = request.uri().authority().map_or(host, actix_web::http::uri::Authority::as_str);
-    if !surface.hosts.allow(host) {
+    if !surface.hosts.allow(host) && !PROBES.contains(&request.path()) {
         let message =
             "this server does not answer for this host; PM_ALLOWED_HOSTS lists further ones";
         return Err(ApiError::new(ErrorCode::HostNotAllowed, message));
@@ -52,15 +55,16 @@ fn check(request: &ServiceRequest, surface: &Surface) -> Result<(), ApiError> {
 fn principals(request: &ServiceRequest, setup: &Setup) -> Vec<Principal> {
     let agent = header(request, AGENT_HEADER);
     let token = header(request, ADMIN_HEADER);
-    let mut principals: Vec<Principal> =
-        sessions::person(&request.get_session()).into_iter().collect();
+    let person = sessions::person(&request.get_session()).map(Principal::Person);
+    let mut principals: Vec<Principal> = person.into_iter().collect();
     match &setup.agent_token {
         // A wrong agent token is not rescued by a right one in the other header.
         Some(secret) if agent.or(token).is_some_and(|sent| matches(sent, secret)) => {
             principals.push(Principal::Agent);
         }
-        Some(_) => {}
-        None => principals.push(Principal::Anybody),
+        // Who says who they are may do what they may, and no more, also where nobody has to.
+        None if principals.is_empty() => principals.push(Principal::Anybody),
+        Some(_) | None => {}
     }
     if let Some(secret) = &setup.admin_token
         && token.is_some_and(|sent| matches(sent, secret))

@@ -21,6 +21,7 @@ use crate::server::Surface;
 mod backups;
 mod database;
 mod deploy;
+mod health;
 
 /// The OpenAPI document as it is served.
 pub(crate) struct OpenApiText(pub(crate) Arc<str>);
@@ -28,9 +29,13 @@ pub(crate) struct OpenApiText(pub(crate) Arc<str>);
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(get_health)
+        .service(health::get_root_health)
+        .service(health::get_liveness)
+        .service(health::get_readiness)
         .service(get_meta)
         .service(get_openapi)
         .service(database::back_up_database)
+        .service(database::export_database)
         .service(database::restore_database)
         .service(backups::list_backups)
         .service(backups::make_backup)

@@ -64,6 +64,10 @@ operations! {
     BackupSent = "backup.sent";
     /// A kept backup is gone.
     BackupRemoved = "backup.removed";
+    /// All rows of the database were handed out as an archive.
+    DatabaseExported = "database.exported";
+    /// This database was made of an archive.
+    DatabaseImported = "database.imported";
     /// A deploy job began.
     DeployStarted = "deploy.started";
     /// A deploy job was told to stop.
@@ -539,7 +543,9 @@ fn canonical(value: &impl Serialize) -> String {
     serde_json_canonicalizer::to_string(value).expect("JSON has a canonical form")
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as lowercase hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()

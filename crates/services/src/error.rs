@@ -135,6 +135,9 @@ pub enum Error {
     /// A file that was uploaded cannot become the database.
     #[error("Invalid SQLite backup ({0})")]
     NoDatabase(String),
+    /// A file is no archive of a database.
+    #[error("{0}")]
+    NoArchive(String),
     /// An upload has more bytes than may be.
     #[error("a database that is uploaded may have at most {most} bytes (PM_MAX_RESTORE_BYTES)")]
     TooLarge {

@@ -10,20 +10,26 @@ use crate::ledger::Ledger;
 use crate::stream::Stream;
 use crate::{Error, Store};
 
+mod archive;
 mod backup;
 mod backups;
 mod deploy;
+mod figures;
 mod progress;
+mod readiness;
 mod restore;
 mod rollback;
 
+pub use archive::{Archive, import_archive};
 pub use backup::Backup;
 pub use backups::{
     Alert, BackupFigures, BackupName, BackupNote, BackupSettings, BackupState, Backups, EVERY,
     Finding, KEEP, KeptBackup,
 };
 pub use deploy::{DeployFiles, DeployJob, DeploySettings, DeployState, DeployStatus, Held};
+pub use figures::Figures;
 pub use progress::{Phase, Progress, Task, Works};
+pub use readiness::{NotReady, Readiness};
 pub use restore::{Restored, Upload, restore_file};
 pub use rollback::{Lost, Previous, PreviousKind, RolledBack, previous_databases, roll_back};
 
@@ -75,6 +81,8 @@ pub struct Operations {
     /// One looks after deploy jobs at a time.
     deploying: Arc<Mutex<()>>,
     desk: backups::Desk,
+    /// What was found out last.
+    readiness: readiness::Known,
 }
 
 impl Operations {
@@ -88,6 +96,7 @@ impl Operations {
             restoring: Arc::default(),
             deploying: Arc::default(),
             desk: backups::Desk::new(),
+            readiness: readiness::Known::default(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! databases hold is brought into this form once, when they are opened ([`open`]).
 
 mod adoption;
+mod archive;
 mod backup;
 mod candidate;
 mod capabilities;
@@ -24,10 +25,12 @@ mod ledger;
 mod lock;
 mod merger;
 mod meta;
+mod meters;
 mod migrations;
 mod open;
 mod paging;
 mod pending;
+mod probe;
 mod profiles;
 mod projects;
 mod receipts;
@@ -44,6 +47,7 @@ mod usage;
 mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
+pub use archive::{ArchiveError, ArchiveSummary, archive, unarchive};
 pub use candidate::{Candidate, CandidateError};
 pub use capabilities::Capabilities;
 pub use census::Census;
@@ -62,6 +66,7 @@ pub use insights::{
 };
 pub use ledger::{Ledger, LedgerFilter, LedgerStretch};
 pub use meta::Collection;
+pub use meters::Meters;
 pub use open::{LocalTime, OpenError, OpenOptions, Opened, join, open};
 pub use paging::Page;
 pub use profiles::Profiles;

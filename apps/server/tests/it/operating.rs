@@ -64,6 +64,37 @@ async fn a_backup_is_made_beside_a_server_and_restored_when_it_is_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_archive_of_one_server_becomes_the_database_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path()).await;
+    a_project(&server, "moved").await;
+
+    let archive = ["export", "--output", "all.jsonl"];
+    let exported = finish(pilotdeck(folder.path()).args(archive), "");
+    let twice = finish(pilotdeck(folder.path()).args(archive), "");
+    server.stop().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(folder.path().join("all.jsonl")).unwrap();
+    let cut = &text[..text.len() / 2];
+    let import = |text: &str| finish(pilotdeck(elsewhere.path()).args(["import", "-"]), text);
+    let refused = import(cut);
+    let is_there = elsewhere.path().join("pm.db").exists();
+    let imported = import(&text);
+
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    let permissions = fs::metadata(folder.path().join("all.jsonl")).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o600);
+    assert!(twice.refusal().contains("all.jsonl cannot be made"), "{twice:?}");
+    assert!(refused.refusal().contains("- was not imported; nothing changed"), "{refused:?}");
+    assert!(!is_there, "a refusal makes nothing");
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    assert!(imported.stdout.contains(" rows, its ledger holds"), "{imported:?}");
+    let server = start(elsewhere.path()).await;
+    assert_eq!(projects(&server).await, ["moved"]);
+    assert!(leftovers(elsewhere.path()).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_command_restores_older_files_through_links_and_refuses_what_is_none() {
     let folder = tempfile::tempdir().unwrap();
     symlink(OLDER, folder.path().join("link.db")).unwrap();

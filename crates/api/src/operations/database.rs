@@ -90,6 +90,38 @@ pub(super) fn sent(backup: Backup) -> HttpResponse {
         .body(SizedStream::new(backup.bytes, pieces(backup)))
 }
 
+/// Sends all rows of the database as an archive of JSON lines; `docs/archive.md` specifies it.
+///
+/// One state of it, while others write. `pilotdeck import` makes a database of it, on any machine.
+#[utoipa::path(
+    tag = "administration",
+    responses(
+        (
+            status = 200, description = "The archive", content_type = "application/x-ndjson", body = String,
+            headers(("Content-Disposition" = String, description = "`attachment; filename=pilotdeck_export_<time>.jsonl`")),
+        ),
+        (status = 507, description = "The disk has no room for the copy that it is read from", body = crate::openapi::Failure),
+    ),
+    extensions(("x-permission" = json!("administer"))),
+)]
+#[get("/api/admin/export")]
+pub(super) async fn export_database(services: Data<Services>, caller: Caller) -> ApiResult {
+    let archive = services.operations.export(&caller).await?;
+    let name = format!("attachment; filename={}", archive.name);
+    let pieces = stream::try_unfold(archive, async |mut archive| match archive.next().await {
+        Ok(piece) => Ok(piece.map(|piece| (Bytes::from(piece), archive))),
+        // The archive has no last line then, which is all that can be said now.
+        Err(error) => {
+            tracing::error!(%error, "an archive could not be sent to its end");
+            Err(error)
+        }
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/x-ndjson"))
+        .insert_header((CONTENT_DISPOSITION, name))
+        .streaming(pieces))
+}
+
 fn pieces(backup: Backup) -> impl Stream<Item = Result<Bytes, Error>> {
     stream::unfold(Some(backup), async |backup| {
         let mut backup = backup?;

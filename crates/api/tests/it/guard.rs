@@ -14,12 +14,17 @@ const CALLERS: [&str; 8] = [
     "an agent by X-PM-Token",
     "the administrator",
     "a person with the role admin",
-    "a person with another role",
+    "a member",
 ];
 
 /// What every operation answers to every caller: `+` lets them pass.
 const TABLE: &[(&str, &str)] = &[
     ("GET /api/health", "+ + + + + + + +"),
+    ("GET /health", "+ + + + + + + +"),
+    ("GET /health/live", "+ + + + + + + +"),
+    ("GET /health/ready", "+ + + + + + + +"),
+    // As it is for whoever comes through a proxy, or from elsewhere.
+    ("GET /metrics", "503 401 401 401 401 + + 403"),
     ("GET /api/meta", "+ + + + + + + +"),
     ("GET /api/openapi.json", "+ + + + + + + +"),
     ("POST /api/auth/login", "+ + + + + + + +"),
@@ -50,24 +55,25 @@ const TABLE: &[(&str, &str)] = &[
     ("POST /api/agent/proposals/{id}/accept", "401 401 401 403 403 403 + +"),
     ("POST /api/agent/proposals/{id}/reject", "401 401 401 403 403 403 + +"),
     ("GET /api/agent/profiles", "+ 401 401 + + 403 + +"),
-    ("POST /api/agent/profiles", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/profiles", "+ 401 401 + + 403 + 403"),
     ("GET /api/agent/profiles/{id}", "+ 401 401 + + 403 + +"),
-    ("PATCH /api/agent/profiles/{id}", "+ 401 401 + + 403 + +"),
-    ("DELETE /api/agent/profiles/{id}", "+ 401 401 + + 403 + +"),
+    ("PATCH /api/agent/profiles/{id}", "+ 401 401 + + 403 + 403"),
+    ("DELETE /api/agent/profiles/{id}", "+ 401 401 + + 403 + 403"),
     ("GET /api/agent/capabilities", "+ 401 401 + + 403 + +"),
-    ("POST /api/agent/capabilities", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/capabilities", "+ 401 401 + + 403 + 403"),
     ("GET /api/agent/capabilities/{id}", "+ 401 401 + + 403 + +"),
-    ("PATCH /api/agent/capabilities/{id}", "+ 401 401 + + 403 + +"),
-    ("DELETE /api/agent/capabilities/{id}", "+ 401 401 + + 403 + +"),
+    ("PATCH /api/agent/capabilities/{id}", "+ 401 401 + + 403 + 403"),
+    ("DELETE /api/agent/capabilities/{id}", "+ 401 401 + + 403 + 403"),
     ("GET /api/agent/usage", "+ 401 401 + + 403 + +"),
     ("POST /api/agent/usage", "+ 401 401 + + 403 + +"),
     ("GET /api/ledger", "401 401 401 403 403 + + +"),
     ("GET /api/stream", "401 401 401 403 403 + + +"),
-    ("GET /api/ledger/export", "401 401 401 403 403 + + +"),
-    ("GET /api/ledger/key", "401 401 401 403 403 + + +"),
-    ("GET /api/ledger/verification", "401 401 401 403 403 + + +"),
-    ("POST /api/ledger/verification", "401 401 401 403 403 + + +"),
+    ("GET /api/ledger/export", "401 401 401 403 403 + + 403"),
+    ("GET /api/ledger/key", "401 401 401 403 403 + + 403"),
+    ("GET /api/ledger/verification", "401 401 401 403 403 + + 403"),
+    ("POST /api/ledger/verification", "401 401 401 403 403 + + 403"),
     ("GET /api/admin/backup", "503 401 401 401 401 + + 403"),
+    ("GET /api/admin/export", "503 401 401 401 401 + + 403"),
     ("POST /api/admin/restore", "503 401 401 401 401 + + 403"),
     ("GET /api/admin/backups", "503 401 401 401 401 + + 403"),
     ("POST /api/admin/backups", "503 401 401 401 401 + + 403"),
@@ -104,6 +110,9 @@ async fn answered(app: &TestApp, operation: &str, headers: &[(&str, &str)]) -> A
     if path == "/api/stream" {
         // An answer without end is not waited for: whoever may follow hears that this is no place to begin.
         request = request.header("last-event-id", "no-such-thing");
+    }
+    if path == "/metrics" {
+        request = request.header("x-forwarded-for", "192.0.2.1");
     }
     if method != "GET" {
         request = request.json(&json!({}));

@@ -425,3 +425,29 @@ async fn without_a_script_there_is_nothing_to_deploy_and_nothing_to_cancel() {
         assert_eq!(meta["capabilities"][capability], true);
     }
 }
+
+#[tokio::test]
+async fn an_archive_has_every_row_and_says_that_it_is_whole() {
+    let app = app().await;
+    app.a_project(json!({ "id": "p1", "name": "Archived" })).await;
+
+    let (answer, bytes) = app.get("/api/admin/export").as_admin().download().await;
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
+    let disposition = answer.header("content-disposition").unwrap();
+    assert!(disposition.starts_with("attachment; filename=pilotdeck_export_"), "{disposition}");
+    let text = String::from_utf8(bytes).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["archive"], "pilotdeck");
+    assert!(lines.iter().any(|line| line[0] == "p1"));
+    let rows = lines.iter().filter(|line| line.is_array()).count();
+    let tail = lines.last().unwrap();
+    assert_eq!(tail["rows"], rows);
+    let before = text.trim_end().rfind('\n').unwrap() + 1;
+    let digest = Sha256::digest(&text.as_bytes()[..before]);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(tail["sha256"], digest);
+    assert_eq!(operations(&app).await.last().unwrap(), "database.exported");
+    assert!(leftovers(app.folder()).is_empty());
+}

@@ -155,9 +155,10 @@ impl Operations {
         let previous = self.store.db.name_for_previous(now);
         let sha256 = hex(&digest.finalize());
         let change = change(&candidate, bytes, &sha256, Some(&previous));
+        let said = (Operation::DatabaseRestored, change);
         let is_reachable = self.settings.is_reachable;
         let clock = &self.store.clock;
-        let next = prepare(candidate, clock, is_reachable, author, &change, &meter).await?;
+        let next = prepare(candidate, clock, is_reachable, author, said, &meter).await?;
         meter.phase(Phase::Switching, None);
         self.store.db.replace(next, &previous).await?;
         self.ledger.forget_verification();
@@ -199,11 +200,22 @@ pub async fn restore_file(
     let candidate = Candidate::examine(scratch, local_time, now).await?;
     let previous = claim.name_for_previous(now);
     let change = change(&candidate, bytes, &sha256, previous.as_deref());
-    let next = prepare(candidate, clock, false, &author, &change, &meter).await?;
+    let said = (Operation::DatabaseRestored, change);
+    let next = prepare(candidate, clock, false, &author, said, &meter).await?;
+    Ok((put(claim, next, previous, &meter).await?, bytes))
+}
+
+/// Puts a file that was prepared in the place of the database.
+pub(super) async fn put(
+    claim: Claim,
+    next: Scratch,
+    previous: Option<PathBuf>,
+    meter: &Meter,
+) -> Result<Restored, Error> {
     meter.phase(Phase::Switching, None);
     let file = claim.path().to_owned();
     claim.replace(next, previous.as_deref()).await?;
-    Ok((Restored { file, previous }, bytes))
+    Ok(Restored { file, previous })
 }
 
 /// Opens a file, also through links; says how many bytes it has.
@@ -228,16 +240,16 @@ fn change(candidate: &Candidate, bytes: u64, sha256: &str, previous: Option<&Pat
 }
 
 /// Proves the ledger of a candidate, looks who could sign in, and says in it that it becomes the database.
-async fn prepare(
+pub(super) async fn prepare(
     candidate: Candidate,
     clock: &Clock,
     is_reachable: bool,
     author: &Author,
-    change: &Change,
+    said: (Operation, Change),
     meter: &Meter,
 ) -> Result<Scratch, Error> {
     let services = Services::new(candidate.database().clone(), clock.clone());
-    let prepared = prove(&services, is_reachable, author, change, meter).await;
+    let prepared = prove(&services, is_reachable, author, said, meter).await;
     services.close().await;
     let next = candidate.close().await;
     prepared.map(|()| next)
@@ -247,7 +259,7 @@ async fn prove(
     services: &Services,
     is_reachable: bool,
     author: &Author,
-    change: &Change,
+    (operation, change): (Operation, Change),
     meter: &Meter,
 ) -> Result<(), Error> {
     meter.phase(Phase::Verifying, None);
@@ -257,7 +269,7 @@ async fn prove(
         return Err(Error::WouldBeOpen);
     }
     let mut tx = services.store.db.write().await?;
-    tx.record(author, services.clock().now(), entry(Operation::DatabaseRestored, change.clone()));
+    tx.record(author, services.clock().now(), entry(operation, change));
     Ok(tx.commit().await?)
 }
 
