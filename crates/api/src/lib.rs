@@ -23,6 +23,7 @@ mod insights;
 mod ledger;
 mod listener;
 mod maintenance;
+mod members;
 mod openapi;
 mod operations;
 mod paging;

@@ -24,8 +24,8 @@ use crate::schemas::{
 };
 use crate::sessions::COOKIE;
 use crate::{
-    actions, capabilities, events, history, identity, insights, ledger, operations, profiles,
-    projects, proposals, runs, stream, usage,
+    actions, capabilities, events, history, identity, insights, ledger, members, operations,
+    profiles, projects, proposals, runs, stream, usage,
 };
 use pilotdeck_domain::identity::Permission;
 
@@ -38,6 +38,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .configure(operations::routes)
         .configure(identity::routes)
         .configure(projects::routes)
+        .configure(members::routes)
         .configure(insights::routes)
         .configure(runs::routes)
         .configure(events::routes)
@@ -102,7 +103,10 @@ pub(crate) struct FieldFailure {
             hours, also after a restart, and 422 `idempotency_key_reused` if anything of the request is different. Keys \
             belong to their principal; all agents are one. What was refused leaves no trace and may be tried again. \
             Signing in and out, changing a password and verifying the ledger take the header and keep nothing of their \
-            answers.",
+            answers.\n\nAdministrators and agents see everything; other people the projects that they are members of. What \
+            belongs to another project, or to none, does not exist for them: 404, and lists, totals and statistics leave it \
+            out. Too small a role in a project that they see is 403. What they write names projects and runs that are \
+            there. A chosen id that something has which they do not see is 409 `id_taken`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Failure, OperationNames, QueryAt, QueryFlag, QueryLevel, QueryNumber, QueryPlace, QuerySeries, QueryTime)),
@@ -110,6 +114,7 @@ pub(crate) struct FieldFailure {
         (name = "operations", description = "Health, meta and this document"),
         (name = "auth", description = "Signing in and out"),
         (name = "projects", description = "Projects"),
+        (name = "members", description = "Who sees a project, and what they may do there"),
         (name = "stats", description = "Statistics over projects and usage"),
         (name = "runs", description = "Stretches of work by agents"),
         (name = "events", description = "What happened, append-only"),

@@ -21,6 +21,7 @@ mod identity;
 mod insights;
 mod ledger;
 mod lock;
+mod members;
 mod merger;
 mod meta;
 mod migrations;
@@ -59,6 +60,7 @@ pub use insights::{
     DaySum, Dimension, Insights, Money, ProjectCount, TokenFilter, TokenSum, bench,
 };
 pub use ledger::{Ledger, LedgerFilter, LedgerStretch};
+pub use members::{Member, Members};
 pub use meta::Collection;
 pub use open::{LocalTime, OpenError, OpenOptions, Opened, join, open};
 pub use paging::Page;
