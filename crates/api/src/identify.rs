@@ -20,6 +20,9 @@ pub(crate) const AGENT_HEADER: &str = "X-PM-Agent-Token";
 /// The header of the administrator's token; agents may use it, too.
 pub(crate) const ADMIN_HEADER: &str = "X-PM-Token";
 
+/// What is answered under any name: who asks if the server lives knows its address, and hears nothing else.
+const PROBES: [&str; 2] = ["/health/live", "/health/ready"];
+
 /// Leaves the [`Actor`] with the request.
 pub(crate) async fn identify<B: MessageBody + 'static>(
     request: ServiceRequest,
@@ -40,7 +43,7 @@ fn check(request: &ServiceRequest, surface: &Surface) -> Result<(), ApiError> {
     let host = request.headers().get(HOST).map_or("", |host| host.to_str().unwrap_or("?"));
     // HTTP/2 and absolute request targets name the host in the address.
     let host = request.uri().authority().map_or(host, actix_web::http::uri::Authority::as_str);
-    if !surface.hosts.allow(host) {
+    if !surface.hosts.allow(host) && !PROBES.contains(&request.path()) {
         let message =
             "this server does not answer for this host; PM_ALLOWED_HOSTS lists further ones";
         return Err(ApiError::new(ErrorCode::HostNotAllowed, message));

@@ -24,8 +24,8 @@ use crate::schemas::{
 };
 use crate::sessions::COOKIE;
 use crate::{
-    actions, capabilities, events, history, identity, insights, ledger, members, operations,
-    profiles, projects, proposals, runs, stream, usage,
+    actions, capabilities, events, history, identity, insights, ledger, limits, members, metrics,
+    operations, profiles, projects, proposals, runs, stream, usage,
 };
 use pilotdeck_domain::identity::Permission;
 
@@ -36,6 +36,7 @@ const KEY_PARAMETER: &str = "IdempotencyKey";
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
         .configure(operations::routes)
+        .configure(metrics::routes)
         .configure(identity::routes)
         .configure(projects::routes)
         .configure(members::routes)
@@ -106,7 +107,10 @@ pub(crate) struct FieldFailure {
             answers.\n\nAdministrators and agents see everything; other people the projects that they are members of. What \
             belongs to another project, or to none, does not exist for them: 404, and lists, totals and statistics leave it \
             out. Too small a role in a project that they see is 403. What they write names projects and runs that are \
-            there. A chosen id that something has which they do not see is 409 `id_taken`.",
+            there. A chosen id that something has which they do not see is 409 `id_taken`.\n\nWhere \
+            requests are limited, answers say so: `X-RateLimit-Limit` is how many a minute the caller may \
+            make, `X-RateLimit-Remaining` how many of them are left now, `X-RateLimit-Reset` when all of them are back (in \
+            seconds since 1970).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Failure, OperationNames, QueryAt, QueryFlag, QueryLevel, QueryNumber, QueryPlace, QuerySeries, QueryTime)),
@@ -138,10 +142,10 @@ pub fn document() -> OpenApi {
     components.parameters.insert(KEY_PARAMETER.to_owned(), idempotency_key().into());
     let components = document.components.iter_mut();
     components.flat_map(|components| components.schemas.values_mut()).for_each(describe);
-    for item in document.paths.paths.values_mut() {
-        item.get.iter_mut().for_each(|operation| complete(operation, false));
+    for (path, item) in &mut document.paths.paths {
+        item.get.iter_mut().for_each(|operation| complete(path, operation, false));
         let changes = [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        changes.into_iter().flatten().for_each(|operation| complete(operation, true));
+        changes.into_iter().flatten().for_each(|operation| complete(path, operation, true));
     }
     document
 }
@@ -193,7 +197,7 @@ fn add_credentials(document: &mut OpenApi) {
 }
 
 /// Adds what every operation has in common: its credentials and the failures that any request can meet.
-fn complete(operation: &mut Operation, changes: bool) {
+fn complete(path: &str, operation: &mut Operation, changes: bool) {
     let permission = permission(operation).unwrap_or(Permission::Administer);
     operation.security = Some(credentials(permission));
     // A body that may be left out is still an object where there is one.
@@ -241,6 +245,12 @@ fn complete(operation: &mut Operation, changes: bool) {
     let takes_json = takes_body && !administers;
     if takes_json || keeps_receipts {
         failures.push(("413", "The body is larger than 16 MiB"));
+    }
+    if takes_body {
+        failures.push(("408", "The body came too slowly"));
+    }
+    if !limits::EXEMPT.contains(&path) {
+        failures.push(("429", "Too many requests; the header Retry-After says when to come again"));
     }
     if takes_json {
         failures.push(("415", "The body is not declared as JSON"));

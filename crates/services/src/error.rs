@@ -34,6 +34,8 @@ pub enum Kind {
     Usage,
     /// A client's session.
     Session,
+    /// A kept backup.
+    Backup,
 }
 
 impl Kind {
@@ -53,6 +55,7 @@ impl Kind {
             Self::Event => "Event",
             Self::Usage => "Usage record",
             Self::Session => "Session",
+            Self::Backup => "Backup",
         }
     }
 }
@@ -147,6 +150,9 @@ pub enum Error {
     /// A file that was uploaded cannot become the database.
     #[error("Invalid SQLite backup ({0})")]
     NoDatabase(String),
+    /// A file is no archive of a database.
+    #[error("{0}")]
+    NoArchive(String),
     /// An upload has more bytes than may be.
     #[error("a database that is uploaded may have at most {most} bytes (PM_MAX_RESTORE_BYTES)")]
     TooLarge {
@@ -161,6 +167,12 @@ pub enum Error {
     /// There is one at a time.
     #[error("{0} is under way; wait until it ended")]
     UnderWay(&'static str),
+    /// There is no folder for backups.
+    #[error("no backups are kept here: set PM_BACKUP_DIR to a folder for them")]
+    BackupsOff,
+    /// A backup cannot be made or kept.
+    #[error("{0}")]
+    BackupFailed(String),
     /// There is no deploy job that could be cancelled.
     #[error("no deploy job is running")]
     NoDeployJob,

@@ -277,6 +277,9 @@ impl Projects {
     pub async fn reorder(&self, actor: &Actor, ids: Vec<String>) -> Result<ProjectList, Error> {
         let access = Access::new(actor, Permission::WriteProjects)?;
         let reach = actor.reach(Permission::WriteProjects)?;
+        if reach.ids().is_some_and(|ids| ids.is_empty()) {
+            return Err(Denied::Forbidden.into());
+        }
         let author = access.author();
         let filter = ProjectFilter {
             within: access.within().map(str::to_owned),

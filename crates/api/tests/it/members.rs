@@ -84,7 +84,8 @@ async fn members_are_added_changed_and_removed_by_id_or_name_with_effect_on_the_
     let removed = app.delete("/api/projects/p/members/bob").with_cookie(&ada).send().await;
     assert_eq!(removed.status, 200, "{}", removed.text);
     assert_eq!((sees().await, writes().await), (404, 404));
-    let operations = app.operations_on(&id).await;
+    let mut operations = app.operations_on(&id).await;
+    operations.retain(|operation| operation.starts_with("member."));
     assert_eq!(operations, ["member.added", "member.changed", "member.removed"]);
 }
 
