@@ -79,6 +79,8 @@ error_codes! {
     VersionMismatch = "version_mismatch", CONFLICT;
     /// The id belongs to another thing.
     IdTaken = "id_taken", CONFLICT;
+    /// The project would have no owner any more.
+    LastOwner = "last_owner", CONFLICT;
     /// The proposal was decided otherwise.
     AlreadyDecided = "already_decided", CONFLICT;
     /// The proposal belongs to no project.
@@ -294,6 +296,7 @@ impl From<Error> for ApiError {
                     .with_json("event", &Json::document(&event));
                 Self::new(ErrorCode::AlreadyDecided, message).with_data(facts.json())
             }
+            Error::LastOwner => Self::new(ErrorCode::LastOwner, message),
             Error::NoProject => Self::new(ErrorCode::ProposalWithoutProject, message),
             Error::NotDoable(_) => Self::new(ErrorCode::ProposalNotDoable, message),
             Error::NotAnAction { .. } => Self::new(ErrorCode::NotAnAction, message),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::history::ChangedSince;
 
 /// The kinds of things that can be missing or taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A project.
     Project,
@@ -26,6 +26,14 @@ pub enum Kind {
     Capability,
     /// A user.
     User,
+    /// A member of a project.
+    Member,
+    /// An event.
+    Event,
+    /// A usage record.
+    Usage,
+    /// A client's session.
+    Session,
     /// A kept backup.
     Backup,
 }
@@ -43,6 +51,10 @@ impl Kind {
             Self::Profile => "Agent profile",
             Self::Capability => "Capability",
             Self::User => "User",
+            Self::Member => "Member",
+            Self::Event => "Event",
+            Self::Usage => "Usage record",
+            Self::Session => "Session",
             Self::Backup => "Backup",
         }
     }
@@ -79,6 +91,9 @@ pub enum Error {
     /// The thing changed since the caller saw it.
     #[error("Conflict: updatedAt mismatch")]
     Stale(Box<Stale>),
+    /// The project would have no owner any more.
+    #[error("the last owner of a project stays its owner; make somebody else an owner first")]
+    LastOwner,
     /// The proposal was decided otherwise.
     #[error("the proposal was already {decision}")]
     AlreadyDecided {

@@ -23,7 +23,7 @@ mod holders;
 mod ring;
 mod subscription;
 
-use holders::Holders;
+use holders::{Followed, Holders};
 use ring::Ring;
 pub use ring::Told;
 pub use subscription::{End, Message, Subscription};
@@ -108,7 +108,8 @@ impl Stream {
         subscribe: Subscribe,
     ) -> Result<Subscription, Error> {
         let author = actor.require(Permission::ReadLedger)?;
-        let Subscribe { since, interest, session_key, address, most_streams } = subscribe;
+        let reach = actor.reach(Permission::ReadLedger)?;
+        let Subscribe { since, mut interest, session_key, address, most_streams } = subscribe;
         let slot = self
             .0
             .holders
@@ -118,13 +119,17 @@ impl Stream {
             Some(key) => {
                 let session = self.0.holders.session(&key);
                 // It is known to be watched first and to be open then, so that its end cannot fall between.
-                if self.0.identity.session(&key).await?.is_none() {
+                session.refresh(&self.0.identity).await?;
+                if session.is_over() {
                     return Err(Denied::Unauthenticated.into());
                 }
                 Some(session)
             }
             None => None,
         };
+        // What the session reaches may change; what the request's other credentials reach is theirs while it lasts.
+        let followed = session.map(|session| Followed::new(session, &reach));
+        interest.reach = followed.as_ref().map_or(reach, Followed::reach);
         let Standing { generation, first_seq, last_seq } = self.0.standing().await?;
         let is_kept = |since: &i64| (first_seq - 1..=last_seq).contains(since);
         let (cursor, first) = match since {
@@ -134,7 +139,7 @@ impl Stream {
         };
         self.0.awake.notify_one();
         let begins = (generation, cursor, first);
-        Ok(Subscription::new(Arc::clone(&self.0), slot, session, interest, begins))
+        Ok(Subscription::new(Arc::clone(&self.0), slot, followed, interest, begins))
     }
 
     /// The database is another one: whoever follows is told to read anew, unless their session is over.
@@ -227,7 +232,7 @@ impl Hub {
     }
 
     async fn hear(&self, Commit { generation, lines }: Commit) {
-        if lines.iter().any(ends_sessions) {
+        if lines.iter().any(concerns_sessions) {
             self.look_after_sessions().await;
         }
         if !self.push(lines, generation) {
@@ -278,11 +283,12 @@ impl Hub {
                 up_to: head,
                 project_id: None,
                 operations: None,
+                within: None,
                 limit: PAGE,
             };
             let lines = tx.ledger().stretch(stretch).await?;
             let Some(newest) = lines.last().map(|line| line.seq) else { break };
-            if lines.iter().any(ends_sessions) {
+            if lines.iter().any(concerns_sessions) {
                 self.look_after_sessions().await;
             }
             self.push(lines, generation);
@@ -292,23 +298,22 @@ impl Hub {
         Ok(())
     }
 
-    /// Ends the streams of sessions that ended.
+    /// Ends the streams of sessions that ended, and tells the others how far they reach by now.
     async fn look_after_sessions(&self) {
         for session in self.holders.open_sessions() {
-            match self.identity.session(&session.key).await {
-                Ok(Some(_)) => {}
-                Ok(None) => {
-                    session.end();
-                    self.news.send_modify(|_| ());
-                }
+            match session.refresh(&self.identity).await {
+                Ok(false) => {}
+                Ok(true) => self.news.send_modify(|_| ()),
                 Err(error) => tracing::warn!(%error, "a session cannot be looked up"),
             }
         }
     }
 }
 
-fn ends_sessions(line: &Line) -> bool {
-    [Operation::UserSignedOut, Operation::PasswordChanged]
-        .iter()
-        .any(|operation| operation.as_str() == line.operation)
+/// Whether a line may tell of the end of a session, or of another reach of one.
+fn concerns_sessions(line: &Line) -> bool {
+    let is = |operation: &Operation| operation.as_str() == line.operation;
+    let is_about_people = ["user", "member"].contains(&line.subject_kind.as_str());
+    let is_begun = [Operation::UserSignedIn, Operation::SignInRefused].iter().any(is);
+    (is_about_people && !is_begun) || is(&Operation::ProjectDeleted)
 }

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use pilotdeck_domain::identity::Author;
+use pilotdeck_domain::identity::{Author, Permission, Principal, Reach};
 use tokio::sync::Notify;
+
+use crate::Error;
+use crate::identity::Identity;
 
 /// One who holds streams.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,8 +37,45 @@ pub(super) struct Slot {
 /// A session that streams depend on.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) key: String,
+    key: String,
     is_over: AtomicBool,
+    /// How far the person reaches who holds it.
+    reach: Mutex<Reach>,
+    /// How often that became another one.
+    edition: AtomicU64,
+    /// Held while it is looked up: what is read last is what is known.
+    looked_up: tokio::sync::Mutex<()>,
+}
+
+/// A session that a stream depends on, as far as the stream knows it.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) session: Arc<Session>,
+    edition: u64,
+    /// What the stream's request reached without the session.
+    beyond: Reach,
+}
+
+impl Followed {
+    /// The session of a request that reached this far.
+    pub(super) fn new(session: Arc<Session>, reach: &Reach) -> Self {
+        let edition = session.edition.load(Ordering::Acquire);
+        let is_more = reach.is_everything() && !session.reach().is_everything();
+        let beyond = if is_more { Reach::Everything } else { Reach::default() };
+        Self { session, edition, beyond }
+    }
+
+    /// How far the stream reaches.
+    pub(super) fn reach(&self) -> Reach {
+        self.session.reach().or(self.beyond.clone())
+    }
+
+    /// How far it reaches, if that was looked up anew since it was asked for.
+    pub(super) fn news(&mut self) -> Option<Reach> {
+        let edition = self.session.edition.load(Ordering::Acquire);
+        let is_new = std::mem::replace(&mut self.edition, edition) != edition;
+        is_new.then(|| self.reach())
+    }
 }
 
 impl Session {
@@ -43,8 +83,24 @@ impl Session {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    pub(super) fn end(&self) {
-        self.is_over.store(true, Ordering::Relaxed);
+    /// Looks up whether it is open and how far it reaches; true if that is new.
+    pub(super) async fn refresh(&self, identity: &Identity) -> Result<bool, Error> {
+        let _turn = self.looked_up.lock().await;
+        let Some(person) = identity.session(&self.key).await? else {
+            return Ok(!self.is_over.swap(true, Ordering::Relaxed));
+        };
+        let reach = Principal::Person(person).reach(Permission::ReadLedger);
+        let mut known = self.reach.lock().expect("comparing does not panic");
+        let is_new = *known != reach;
+        if is_new {
+            *known = reach;
+            self.edition.fetch_add(1, Ordering::Release);
+        }
+        Ok(is_new)
+    }
+
+    fn reach(&self) -> Reach {
+        self.reach.lock().expect("comparing does not panic").clone()
     }
 }
 
@@ -98,7 +154,13 @@ impl Holders {
         if let Some(known) = sessions.get(key).and_then(Weak::upgrade) {
             return known;
         }
-        let session = Arc::new(Session { key: key.to_owned(), is_over: AtomicBool::new(false) });
+        let session = Arc::new(Session {
+            key: key.to_owned(),
+            is_over: AtomicBool::new(false),
+            reach: Mutex::default(),
+            edition: AtomicU64::new(0),
+            looked_up: tokio::sync::Mutex::default(),
+        });
         sessions.insert(key.to_owned(), Arc::downgrade(&session));
         session
     }

@@ -3,11 +3,12 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use pilotdeck_domain::identity::Reach;
 use pilotdeck_domain::stream::Interest;
 use pilotdeck_storage::{Generation, LedgerStretch};
 use tokio::sync::watch;
 
-use super::holders::{Session, Slot};
+use super::holders::{Followed, Slot};
 use super::ring::{After, Told};
 use super::{Hub, News, PAGE, Standing};
 use crate::Error;
@@ -76,7 +77,7 @@ impl End {
 pub struct Subscription {
     hub: Arc<Hub>,
     news: watch::Receiver<News>,
-    session: Option<Arc<Session>>,
+    session: Option<Followed>,
     /// None: everything.
     interest: Option<Box<Interest>>,
     first: Option<Box<Message>>,
@@ -98,7 +99,7 @@ impl Subscription {
     pub(super) fn new(
         hub: Arc<Hub>,
         slot: Slot,
-        session: Option<Arc<Session>>,
+        session: Option<Followed>,
         interest: Interest,
         (generation, cursor, first): (Generation, i64, Message),
     ) -> Self {
@@ -146,6 +147,13 @@ impl Subscription {
                     Ordering::Greater => None,
                 }
             };
+            // Looked at after the lines: whoever reaches less by now is told nothing of what came since.
+            if self.reaches_otherwise() {
+                match Box::pin(self.begin_anew()).await {
+                    Ok(message) => return message,
+                    Err(error) => return unavailable(&error),
+                }
+            }
             let Some(after) = after else {
                 match Box::pin(self.begin_anew()).await {
                     Ok(message) => return message,
@@ -169,6 +177,12 @@ impl Subscription {
                     self.is_live = false;
                     // Boxed: one who only waits should not carry the room for reading.
                     match Box::pin(self.replay()).await {
+                        Ok(_) if self.reaches_otherwise() => {
+                            match Box::pin(self.begin_anew()).await {
+                                Ok(message) => return message,
+                                Err(error) => return unavailable(&error),
+                            }
+                        }
                         Ok(lines) => {
                             if let Some(message) = self.lines(lines) {
                                 return message;
@@ -200,7 +214,8 @@ impl Subscription {
 
     /// Ends when a reader that takes nothing was waited for long enough, or the stream is over.
     pub fn patience(&self) -> impl Future<Output = ()> + use<> {
-        let (mut news, session) = (self.news.clone(), self.session.clone());
+        let mut news = self.news.clone();
+        let session = self.session.as_ref().map(|followed| Arc::clone(&followed.session));
         async move {
             let end = news.borrow().beats + PATIENCE;
             let is_over = |news: &News| {
@@ -213,7 +228,7 @@ impl Subscription {
     }
 
     fn end(&self, news: News) -> Option<End> {
-        if self.session.as_ref().is_some_and(|session| session.is_over()) {
+        if self.session.as_ref().is_some_and(|followed| followed.session.is_over()) {
             return Some(End::SessionEnded);
         }
         news.is_closed.then_some(End::Stopping)
@@ -224,7 +239,21 @@ impl Subscription {
         Some(Message::Lines(lines))
     }
 
-    /// Goes on at the end of the ledger of another file.
+    /// Whether the reader reaches more or less than before; then that counts from now on.
+    fn reaches_otherwise(&mut self) -> bool {
+        let Some(reach) = self.session.as_mut().and_then(Followed::news) else { return false };
+        let mut interest = self
+            .interest
+            .take()
+            .map(|interest| *interest)
+            .unwrap_or_else(|| Interest { reach: Reach::Everything, ..Interest::default() });
+        let is_another = interest.reach != reach;
+        interest.reach = reach;
+        self.interest = (!interest.is_everything()).then(|| Box::new(interest));
+        is_another
+    }
+
+    /// Goes on at the end of the ledger: of another file, or as far as the reader reaches now.
     async fn begin_anew(&mut self) -> Result<Message, Error> {
         let Standing { generation, first_seq, last_seq } = self.hub.standing().await?;
         (self.generation, self.cursor, self.told) = (generation, last_seq, last_seq);
@@ -241,16 +270,27 @@ impl Subscription {
             return Ok(Vec::new());
         }
         let head = tx.ledger().head().await?.seq;
+        let interest = self.interest.as_deref();
+        let within = interest.and_then(|interest| interest.reach.to_json());
         let stretch = LedgerStretch {
             after: self.cursor,
             up_to: head.min(self.cursor + STRETCH),
-            project_id: self.interest.as_ref().and_then(|interest| interest.project_id.as_deref()),
-            operations: self.interest.as_ref().and_then(|interest| {
+            project_id: interest.and_then(|interest| interest.project_id.as_deref()),
+            operations: interest.and_then(|interest| {
                 interest.operations.as_ref().map(pilotdeck_domain::stream::Operations::names)
             }),
+            within: within.as_deref(),
             limit: PAGE,
         };
-        let lines = tx.ledger().stretch(stretch).await?;
+        let is_seen = interest.is_none_or(|interest| {
+            interest.project_id.is_none() || interest.reach.covers(interest.project_id.as_deref())
+        });
+        let lines = if is_seen { tx.ledger().stretch(stretch).await? } else { Vec::new() };
+        drop(tx);
+        if let Some(followed) = self.session.as_ref().filter(|_| within.is_some()) {
+            // The table may tell of more than was heard of: of a member who was removed, and of what came then.
+            followed.session.refresh(&self.hub.identity).await?;
+        }
         // A full page may end before the stretch does.
         self.cursor = match lines.last() {
             Some(line) if lines.len() == usize::try_from(PAGE).unwrap_or(usize::MAX) => line.seq,

@@ -38,7 +38,7 @@ const EXCUSED: [(&str, &str, &str); 12] = [
     ("sums", "COUNT_RUNS", "computes all anew"),
 ];
 
-const ALL: [(&str, &[(&str, &str)]); 15] = [
+const ALL: [(&str, &[(&str, &str)]); 16] = [
     ("capabilities", crate::capabilities::STATEMENTS),
     ("checkpoints", crate::checkpoints::STATEMENTS),
     ("events", crate::events::STATEMENTS),
@@ -46,6 +46,7 @@ const ALL: [(&str, &[(&str, &str)]); 15] = [
     ("identity", crate::identity::STATEMENTS),
     ("insights", crate::insights::STATEMENTS),
     ("ledger", crate::ledger::STATEMENTS),
+    ("members", crate::members::STATEMENTS),
     ("meta", crate::meta::STATEMENTS),
     ("profiles", crate::profiles::STATEMENTS),
     ("projects", crate::projects::STATEMENTS),
