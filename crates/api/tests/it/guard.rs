@@ -34,7 +34,7 @@ const TABLE: &[(&str, &str)] = &[
     ("POST /api/auth/change-password", "401 401 401 403 403 403 + +"),
     ("GET /api/projects", "+ 401 401 + + 403 + +"),
     ("POST /api/projects", "+ 401 401 + + 403 + +"),
-    ("POST /api/projects/reorder", "+ 401 401 + + 403 + 403"),
+    ("POST /api/projects/reorder", "+ 401 401 + + 403 + +"),
     ("POST /api/projects/batch", "+ 401 401 + + 403 + +"),
     ("GET /api/projects/{id}", "+ 401 401 + + 403 + +"),
     ("PUT /api/projects/{id}", "+ 401 401 + + 403 + +"),
