@@ -2,12 +2,23 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use actix_web::http::header::HeaderName;
+use actix_web::http::header::{HeaderName, USER_AGENT};
 use actix_web::{HttpRequest, web};
+use pilotdeck_domain::identity::UserAgent;
+use pilotdeck_services::identity::Origin;
 
 use crate::server::Surface;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Where the client comes from, as its sessions remember it.
+pub(crate) fn origin(request: &HttpRequest) -> Origin {
+    let agent = request.headers().get(USER_AGENT);
+    Origin {
+        address: address(request),
+        user_agent: agent.and_then(|agent| UserAgent::of_header(agent.as_bytes())),
+    }
+}
 
 /// The address of the client: the peer, or what trusted proxies say of it.
 pub(crate) fn address(request: &HttpRequest) -> Option<IpAddr> {

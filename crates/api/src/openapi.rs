@@ -16,7 +16,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::error::ErrorCode;
 use crate::guard::permission;
-use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
+use crate::identify::{ADMIN_HEADER, AGENT_HEADER, KEY_HEADER};
 use crate::receipts::{IDEMPOTENCY_KEY, PATTERN};
 use crate::schemas::{
     No, OperationNames, QueryAt, QueryFlag, QueryLevel, QueryNumber, QueryPlace, QuerySeries,
@@ -101,14 +101,15 @@ pub(crate) struct FieldFailure {
             text.\n\nA change that carries an `Idempotency-Key` is made once: whoever repeats it gets the same answer for 24 \
             hours, also after a restart, and 422 `idempotency_key_reused` if anything of the request is different. Keys \
             belong to their principal; all agents are one. What was refused leaves no trace and may be tried again. \
-            Signing in and out, changing a password and verifying the ledger take the header and keep nothing of their \
-            answers.",
+            Operations on people and one's own account, and verifying the ledger, take the header and keep nothing of \
+            their answers.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Failure, OperationNames, QueryAt, QueryFlag, QueryLevel, QueryNumber, QueryPlace, QuerySeries, QueryTime)),
     tags(
         (name = "operations", description = "Health, meta and this document"),
-        (name = "auth", description = "Signing in and out"),
+        (name = "auth", description = "Signing in and out, and one's own account"),
+        (name = "people", description = "Users, invitations and keys"),
         (name = "projects", description = "Projects"),
         (name = "stats", description = "Statistics over projects and usage"),
         (name = "runs", description = "Stretches of work by agents"),
@@ -178,6 +179,7 @@ fn add_credentials(document: &mut OpenApi) {
     components.add_security_scheme("agentToken", header(AGENT_HEADER, "The token in PM_AGENT_TOKEN. Without one, everybody on this machine may act as an agent."));
     components
         .add_security_scheme("adminToken", header(ADMIN_HEADER, "The token in PM_ADMIN_TOKEN."));
+    components.add_security_scheme("apiKey", header(KEY_HEADER, "The key of a person, which may do what its owner may, what it is for, and in its project. It may be sent as `Authorization: Bearer`, too."));
     components.add_security_scheme(
         "session",
         SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
@@ -206,7 +208,8 @@ fn complete(operation: &mut Operation, changes: bool) {
     let is_filed = |tag: &str| operation.tags.iter().flatten().any(|filed| filed == tag);
     // Who may read and no more changes nothing, whatever the method.
     let writes = changes && permission != Permission::ReadLedger;
-    let keeps_receipts = writes && !is_filed("auth") && permission != Permission::Administer;
+    let is_about_people = is_filed("auth") || is_filed("people");
+    let keeps_receipts = writes && !is_about_people && permission != Permission::Administer;
     if keeps_receipts {
         let parameters = operation.parameters.get_or_insert_default();
         parameters.push(RefOr::Ref(Ref::new(format!("#/components/parameters/{KEY_PARAMETER}"))));
@@ -219,7 +222,7 @@ fn complete(operation: &mut Operation, changes: bool) {
         .flatten()
         .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Path));
     let is_public = permission == Permission::Public;
-    let administers = permission == Permission::Administer;
+    let administers = is_filed("administration");
 
     let mut failures = vec![
         (
@@ -292,8 +295,17 @@ fn credentials(permission: Permission) -> Vec<SecurityRequirement> {
     };
     match permission {
         Permission::Public => vec![SecurityRequirement::default()],
-        Permission::OwnAccount | Permission::DecideProposals => any(&["session"]),
-        Permission::ReadLedger | Permission::Administer => any(&["adminToken", "session"]),
-        _ => any(&["agentToken", "session"]),
+        Permission::OwnAccount => any(&["session"]),
+        _ => {
+            let mut names = Vec::new();
+            if permission.is_for_agents() {
+                names.push("agentToken");
+            }
+            if permission.is_for_the_administrator() {
+                names.push("adminToken");
+            }
+            names.extend(["session", "apiKey"]);
+            any(&names)
+        }
     }
 }

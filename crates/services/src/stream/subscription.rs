@@ -7,7 +7,7 @@ use pilotdeck_domain::stream::Interest;
 use pilotdeck_storage::{Generation, LedgerStretch};
 use tokio::sync::watch;
 
-use super::holders::{Session, Slot};
+use super::holders::{Pass, Slot};
 use super::ring::{After, Told};
 use super::{Hub, News, PAGE, Standing};
 use crate::Error;
@@ -53,6 +53,10 @@ pub enum End {
     SlowReader,
     /// The session ended.
     SessionEnded,
+    /// The key was revoked, or is too old.
+    KeyEnded,
+    /// What the reader may see is not what it was. They may resume where they stand.
+    AccessChanged,
     /// The server stops. The reader may resume when it is back.
     Stopping,
     /// The ledger could not be read. The reader may resume where it stands.
@@ -66,6 +70,8 @@ impl End {
         match self {
             Self::SlowReader => "slow_reader",
             Self::SessionEnded => "session_ended",
+            Self::KeyEnded => "key_ended",
+            Self::AccessChanged => "access_changed",
             Self::Stopping => "stopping",
             Self::Unavailable => "unavailable",
         }
@@ -76,7 +82,7 @@ impl End {
 pub struct Subscription {
     hub: Arc<Hub>,
     news: watch::Receiver<News>,
-    session: Option<Arc<Session>>,
+    pass: Option<Arc<Pass>>,
     /// None: everything.
     interest: Option<Box<Interest>>,
     first: Option<Box<Message>>,
@@ -98,7 +104,7 @@ impl Subscription {
     pub(super) fn new(
         hub: Arc<Hub>,
         slot: Slot,
-        session: Option<Arc<Session>>,
+        pass: Option<Arc<Pass>>,
         interest: Interest,
         (generation, cursor, first): (Generation, i64, Message),
     ) -> Self {
@@ -107,7 +113,7 @@ impl Subscription {
         Self {
             hub,
             news,
-            session,
+            pass,
             interest: (!interest.is_everything()).then(|| Box::new(interest)),
             first: Some(Box::new(first)),
             generation,
@@ -146,6 +152,10 @@ impl Subscription {
                     Ordering::Greater => None,
                 }
             };
+            // Looked at after the lines: who may not see them any more is told before they are there.
+            if let Some(end) = self.end(news) {
+                return Message::Ended(end);
+            }
             let Some(after) = after else {
                 match Box::pin(self.begin_anew()).await {
                     Ok(message) => return message,
@@ -200,20 +210,20 @@ impl Subscription {
 
     /// Ends when a reader that takes nothing was waited for long enough, or the stream is over.
     pub fn patience(&self) -> impl Future<Output = ()> + use<> {
-        let (mut news, session) = (self.news.clone(), self.session.clone());
+        let (mut news, pass) = (self.news.clone(), self.pass.clone());
         async move {
             let end = news.borrow().beats + PATIENCE;
             let is_over = |news: &News| {
                 news.is_closed
                     || news.beats >= end
-                    || session.as_ref().is_some_and(|session| session.is_over())
+                    || pass.as_ref().is_some_and(|pass| pass.end().is_some())
             };
             let _ = news.wait_for(is_over).await;
         }
     }
 
     fn end(&self, news: News) -> Option<End> {
-        if self.session.as_ref().is_some_and(|session| session.is_over()) {
+        if self.pass.as_ref().is_some_and(|pass| pass.end().is_some()) {
             return Some(End::SessionEnded);
         }
         news.is_closed.then_some(End::Stopping)
