@@ -4,16 +4,14 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use anyhow::{Context as _, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pilotdeck_domain::clock::Clock;
-use pilotdeck_domain::identity::{Actor, NewPassword};
-use pilotdeck_services::Services;
 use pilotdeck_storage::{Database, Durability, join};
 
-use crate::settings::{DatabaseArgs, SetPasswordArgs};
+use crate::settings::DatabaseArgs;
 
 pub(crate) mod database;
 pub(crate) mod deploy;
 pub(crate) mod ledger;
+pub(crate) mod people;
 
 /// How often the progress is shown, at most.
 const SHOW_PER_SECOND: u8 = 10;
@@ -22,18 +20,6 @@ const OF_BYTES: &str = "[{bar:40}] {bytes} of {total_bytes}, {eta} left";
 /// Prints the OpenAPI document.
 pub(crate) fn print_openapi() -> Result<()> {
     io::stdout().write_all(pilotdeck_api::document_text().as_bytes())?;
-    Ok(())
-}
-
-/// Replaces a password that is read from the terminal, or from a pipe.
-pub(crate) async fn set_password(args: &SetPasswordArgs) -> Result<()> {
-    let database = open(&args.database).await?;
-    let password = read_password(&args.username)?;
-    let password = NewPassword::parse("password", &password)?;
-    let services = Services::new(database, Clock::default());
-    services.identity.set_password(&Actor::system(), &args.username, &password).await?;
-    services.close().await;
-    println!("the password of {} is replaced; all their sessions are over", args.username);
     Ok(())
 }
 

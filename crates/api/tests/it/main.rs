@@ -16,6 +16,7 @@ mod insights;
 mod ledger;
 mod openapi;
 mod operations;
+mod people;
 mod plugin;
 mod profiles;
 mod projects;

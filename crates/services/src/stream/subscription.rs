@@ -223,10 +223,8 @@ impl Subscription {
     }
 
     fn end(&self, news: News) -> Option<End> {
-        if self.pass.as_ref().is_some_and(|pass| pass.end().is_some()) {
-            return Some(End::SessionEnded);
-        }
-        news.is_closed.then_some(End::Stopping)
+        let end = self.pass.as_ref().and_then(|pass| pass.end());
+        end.or_else(|| news.is_closed.then_some(End::Stopping))
     }
 
     fn lines(&mut self, lines: Vec<Arc<Told>>) -> Option<Message> {

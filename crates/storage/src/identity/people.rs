@@ -12,15 +12,15 @@ use crate::statements::statements;
 
 statements! {
     LIST = "
-        SELECT u.id, u.username, u.role, u.created_at, u.updated_at, u.last_login_at, p.full_name, p.email, p.disabled_at,
-               EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor
-          FROM users u LEFT JOIN people p ON p.user_id = u.id
-         ORDER BY u.created_at, u.id";
+        SELECT users.id, users.username, users.role, users.created_at, users.updated_at, users.last_login_at, p.full_name, p.email, p.disabled_at,
+               EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL) AS has_factor
+          FROM users LEFT JOIN people p ON p.user_id = users.id
+         ORDER BY users.created_at, users.id";
     FIND = "
-        SELECT u.id, u.username, u.role, u.created_at, u.updated_at, u.last_login_at, p.full_name, p.email, p.disabled_at,
-               EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor
-          FROM users u LEFT JOIN people p ON p.user_id = u.id
-         WHERE u.id = $1";
+        SELECT users.id, users.username, users.role, users.created_at, users.updated_at, users.last_login_at, p.full_name, p.email, p.disabled_at,
+               EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL) AS has_factor
+          FROM users LEFT JOIN people p ON p.user_id = users.id
+         WHERE users.id = $1";
     SAVE_USER = "UPDATE users SET username = $2, role = $3, updated_at = $4 WHERE id = $1";
     SAVE_PERSON = "
         INSERT INTO people (user_id, full_name, email, disabled_at) VALUES ($1, $2, $3, $4)
@@ -29,9 +29,9 @@ statements! {
                disabled_at = CASE WHEN excluded.disabled_at IS NULL THEN NULL
                                   ELSE coalesce(people.disabled_at, excluded.disabled_at) END";
     OTHER_ADMINISTRATORS = "
-        SELECT count(*) FROM users u LEFT JOIN people p ON p.user_id = u.id
-         WHERE u.role = 'admin' AND p.disabled_at IS NULL AND u.id <> $1";
-    NAMES = "SELECT u.id, u.username, p.email FROM users u LEFT JOIN people p ON p.user_id = u.id";
+        SELECT count(*) FROM users LEFT JOIN people p ON p.user_id = users.id
+         WHERE users.role = 'admin' AND p.disabled_at IS NULL AND users.id <> $1";
+    NAMES = "SELECT users.id, users.username, p.email FROM users LEFT JOIN people p ON p.user_id = users.id";
 }
 
 /// What must be of one user alone.
