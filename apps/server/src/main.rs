@@ -14,11 +14,11 @@ mod secret;
 mod serve;
 mod settings;
 
-use settings::{Cli, Command, LedgerCommand};
+use settings::{BackupsCommand, Cli, Command, LedgerCommand};
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("pilotdeck: {}", line(&error));
             ExitCode::FAILURE
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<()> {
+fn run(cli: Cli) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
@@ -34,8 +34,17 @@ fn run(cli: Cli) -> Result<()> {
             Some(Command::Serve(args)) => Box::pin(serve::serve(args)).await,
             Some(Command::Bench(args)) => bench::bench(&args).await,
             Some(Command::Openapi) => commands::print_openapi(),
+            Some(Command::Doctor(args)) => return commands::doctor::examine(&args).await,
             Some(Command::Backup(args)) => commands::database::back_up(&args).await,
+            Some(Command::Export(args)) => commands::database::export(&args).await,
+            Some(Command::Import(args)) => commands::database::import(&args).await,
             Some(Command::Restore(args)) => commands::database::restore(&args).await,
+            Some(Command::Rollback(args)) => commands::rollback::roll_back(&args).await,
+            Some(Command::Backups { command }) => match command {
+                BackupsCommand::List(args) => commands::backups::list(&args).await,
+                BackupsCommand::Make(args) => commands::backups::make(&args).await,
+                BackupsCommand::Prove(args) => commands::backups::prove(&args).await,
+            },
             Some(Command::RunDeployJob(args)) => commands::deploy::run(args).await,
             Some(Command::Ledger { command }) => match command {
                 LedgerCommand::Verify(args) => commands::ledger::verify(&args).await,
@@ -44,7 +53,8 @@ fn run(cli: Cli) -> Result<()> {
                 LedgerCommand::Key(args) => commands::ledger::print_key(&args),
             },
             Some(Command::User { command }) => commands::people::run(command).await,
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use pilotdeck_api::{ConsoleFiles as _, Server, Setup};
+use pilotdeck_api::{ConsoleFiles as _, Server, Setup, TimeLimits};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::Actor;
 use pilotdeck_services::Services;
@@ -39,6 +39,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     let signing = services.clone();
     let checkpoints = tokio::spawn(async move { signing.ledger.keep_checkpoints().await });
     let deploying = tokio::spawn(services.operations.clone().follow_deploy());
+    let backing_up = tokio::spawn(services.operations.clone().keep_backups());
 
     let ended = tokio::select! {
         () = signals.asked() => None,
@@ -56,6 +57,8 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         warning.abort();
         checkpoints.abort();
         deploying.abort();
+        services.operations.stop_backups().await;
+        backing_up.abort();
         sign_the_end(&services).await;
         services.close().await;
         ended?.context("the server failed")
@@ -197,6 +200,8 @@ async fn listen(settings: &Settings, services: &Services, database: &Path) -> Re
         trusted_proxies: settings.trusted_proxies.clone(),
         workers: settings.workers,
         max_streams: settings.max_streams,
+        limits: settings.limits,
+        time_limits: TimeLimits::default(),
         console: Arc::new(console::Embedded),
     };
     let server = pilotdeck_api::serve(listener, services.clone(), setup)?;

@@ -2,11 +2,15 @@
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
+use ipnet::IpNet;
+use pilotdeck_api::Limits;
 use pilotdeck_load::WorkKind;
 use pilotdeck_services::operations;
 use pilotdeck_storage::Durability;
@@ -30,7 +34,14 @@ const DEFAULT_PORT: u16 = 8689;
 const MIN_SECRET_BYTES: usize = 32;
 /// The most threads that the HTTP server takes.
 const MAX_WORKERS: usize = 512;
+const HOURS: &str = "a number of hours from 1 to 8784";
+const KEPT: &str = "a number from 1 to 10000";
 const WORKERS: &str = "a number from 1 to 512";
+/// Requests a minute where others can reach the server. The console fetches a dozen things for a page; a machine of agents
+/// that does more than this has batches to send.
+const PEOPLE_PER_MINUTE: u32 = 1_200;
+const TOKENS_PER_MINUTE: u32 = 6_000;
+const STRANGERS_PER_MINUTE: u32 = 300;
 /// What is logged unless it is said otherwise. The HTTP server's own milestones repeat ours.
 const LOG: &str = "info,actix_server=warn";
 const LOG_MORE: &str =
@@ -49,10 +60,20 @@ Environment (an option wins over its variable; an empty variable is not set):
   PM_DB_SYNCHRONOUS     NORMAL: a commit survives the process; FULL: it survives a power failure [NORMAL]
   PM_ALLOWED_HOSTS      further host names that requests may carry, separated by commas
   PM_ALLOWED_ORIGINS    origins whose pages may use the API, separated by commas
-  PM_TRUSTED_PROXIES    addresses of proxies in front, separated by commas
+  PM_TRUSTED_PROXIES    addresses or networks (10.0.0.0/8) of proxies in front, separated by commas; each must set
+                        X-Forwarded-For, or remove it and set Forwarded
+  PM_RATE_LIMIT         requests a minute that a person may make; 0: no limits [1200 where others can reach the server,
+                        else 0]
+  PM_RATE_LIMIT_AGENTS  those of the holders of a token at one address (an IPv6 address counts by its first 64 bits);
+                        0: no limit [6000 where PM_RATE_LIMIT is not 0]
+  PM_RATE_LIMIT_ANONYMOUS
+                        those of one address without a credential; 0: no limit [300 where PM_RATE_LIMIT is not 0]
   SESSION_COOKIE_SECURE true: the cookie is for HTTPS only [true behind a trusted proxy, else false]
   PM_WORKERS            threads that serve requests [the number of cores, at most 8]
   PM_MAX_RESTORE_BYTES  the largest database that may be uploaded, in bytes [17179869184: 16 GiB]
+  PM_BACKUP_DIR         a folder for kept backups, better on another disk [none: only those that are asked for and sent]
+  PM_BACKUP_EVERY_HOURS the hours from one kept backup to the next [24]
+  PM_BACKUP_KEEP        how many are kept [7]
   PM_DEPLOY_SCRIPT      the script that a deploy job runs [deploy_pull_restart.sh in the folder of the installation, which
                         is the one with the folder data, or else the one with the database]
   PM_MAX_STREAMS        streams of the ledger that one principal may hold at a time [64]
@@ -66,6 +87,9 @@ const BENCH: &str = "\
 It makes a few projects, works on them alone, and deletes them at the end. Events and usage records stay, for they are
 never deleted: they are those of the agent `pilotdeck-bench`. Use a server whose database may be thrown away.
 Ctrl-C ends it early and prints what was measured so far. It fails if no request succeeded.";
+
+/// What the help of `doctor` says after the options.
+const DOCTOR: &str = "It ends with 0 if all is well, 1 if something should be looked at, 2 if something must be repaired.";
 
 /// The command line.
 #[derive(Parser)]
@@ -89,10 +113,25 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Print the OpenAPI document
     Openapi,
+    /// Look at the settings, the files, the database, the ledger, the clock and the doors, change nothing, and say what to
+    /// do next; a server may be running. Run it as the user of the server, with its environment
+    #[command(after_help = DOCTOR)]
+    Doctor(DoctorArgs),
     /// Copy the database to a file; a server may be running
     Backup(BackupArgs),
+    /// Work with the backups that are kept; a server may be running
+    Backups {
+        #[command(subcommand)]
+        command: BackupsCommand,
+    },
     /// Make a file the database, such as a backup or the database of an older PilotDeck; the one before stays beside it
     Restore(RestoreArgs),
+    /// Go back to what the database was before an upgrade or a restore (pm.db.bak.<time>); the present one stays beside it
+    Rollback(RollbackArgs),
+    /// Write all rows of the database to an archive of JSON lines; a server may be running
+    Export(OutputArgs),
+    /// Make a database of an archive; the one before stays beside it
+    Import(ImportArgs),
     /// Run a deploy job to its end: what the server starts
     #[command(hide = true)]
     RunDeployJob(DeployJobArgs),
@@ -108,6 +147,17 @@ pub(crate) enum Command {
     },
 }
 
+/// Commands about kept backups.
+#[derive(Subcommand)]
+pub(crate) enum BackupsCommand {
+    /// List them, newest first, with what is known of each
+    List(BackupsArgs),
+    /// Make one now, and prove it: restore it to a file of its own, and compare
+    Make(BackupsArgs),
+    /// Prove one of them, or the newest
+    Prove(ProveArgs),
+}
+
 /// Commands about the ledger.
 #[derive(Subcommand)]
 pub(crate) enum LedgerCommand {
@@ -117,7 +167,7 @@ pub(crate) enum LedgerCommand {
     /// Sign where the ledger stands; a server may be running
     Checkpoint(DatabaseArgs),
     /// Write the whole ledger with its checkpoints to a file, for `verify --export`; a server may be running
-    Export(ExportArgs),
+    Export(OutputArgs),
     /// Print the public key that proves checkpoints
     Key(DatabaseArgs),
 }
@@ -151,6 +201,19 @@ impl DatabaseArgs {
             .or_else(|| raw_variable("PM_DB_FILE").map(PathBuf::from))
             .unwrap_or_else(|| DEFAULT_DB.into())
     }
+}
+
+/// How closely to look.
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    /// Read every page of the database and every line of the ledger, however many there are
+    #[arg(long)]
+    pub(crate) whole: bool,
+    /// Print a JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What to ask of which server.
@@ -188,6 +251,55 @@ impl BenchArgs {
     }
 }
 
+/// The folder of kept backups, if there is one.
+pub(crate) fn backup_folder() -> Option<PathBuf> {
+    raw_variable("PM_BACKUP_DIR").map(PathBuf::from)
+}
+
+/// The path of the database and `ending`.
+pub(crate) fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Variables that look like settings and are none, each with the setting that may have been meant.
+pub(crate) fn unknown_variables() -> Vec<(String, Option<&'static str>)> {
+    let known: Vec<&str> = known_variables().collect();
+    let mut unknown: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("PM_") && !known.contains(&name.as_str()))
+        .collect();
+    unknown.sort();
+    let with_meant = |name: String| {
+        let meant = meant(&name, &known);
+        (name, meant)
+    };
+    unknown.into_iter().map(with_meant).collect()
+}
+
+/// The settings that the help names.
+fn known_variables() -> impl Iterator<Item = &'static str> {
+    ENVIRONMENT
+        .split(|letter: char| !letter.is_ascii_uppercase() && letter != '_')
+        .filter(|word| word.starts_with("PM_"))
+}
+
+/// The setting that differs from `name` by order and underscores alone, or by a letter or two.
+fn meant(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    let words = |name: &str| {
+        let mut words: Vec<String> =
+            name.split('_').map(|word| word.trim_end_matches('S').to_owned()).collect();
+        words.sort();
+        words
+    };
+    let letters = |name: &str| name.replace('_', "");
+    known
+        .iter()
+        .find(|known| words(known) == words(name) || letters(known) == letters(name))
+        .copied()
+}
+
 /// The file with the key that signs checkpoints, if it is not the one beside the database.
 pub(crate) fn ledger_key() -> Option<PathBuf> {
     raw_variable("PM_LEDGER_KEY").map(PathBuf::from)
@@ -209,7 +321,7 @@ pub(crate) struct VerifyArgs {
 
 /// Where to write an export.
 #[derive(Args)]
-pub(crate) struct ExportArgs {
+pub(crate) struct OutputArgs {
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     /// The file to write; it must not be there yet [default: the standard output]
@@ -233,6 +345,61 @@ pub(crate) struct RestoreArgs {
     /// The file that becomes the database; it stays as it is
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// Also while a server has the database open. What that server writes from then on is lost: stop it at once
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Which backups.
+#[derive(Args)]
+pub(crate) struct BackupsArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// The folder that they are in [default: what the environment says]
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+}
+
+impl BackupsArgs {
+    /// How they are kept.
+    pub(crate) fn settings(&self) -> Result<operations::BackupSettings> {
+        let settings = backups(self.dir.clone())?;
+        settings
+            .context("there is no folder for backups: set PM_BACKUP_DIR, or name one with --dir")
+    }
+}
+
+/// Which backup to prove.
+#[derive(Args)]
+pub(crate) struct ProveArgs {
+    /// Its name, as it is listed [default: the newest]
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) backups: BackupsArgs,
+}
+
+/// What to go back to.
+#[derive(Args)]
+pub(crate) struct RollbackArgs {
+    /// The copy, as it is listed [default: the newest one from before an upgrade]
+    #[arg(value_name = "COPY")]
+    pub(crate) copy: Option<PathBuf>,
+    /// Only list what there is to go back to
+    #[arg(long, conflicts_with = "copy")]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+/// What to import.
+#[derive(Args)]
+pub(crate) struct ImportArgs {
+    /// The archive, as `pilotdeck export` writes it; - is the standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) archive: PathBuf,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     /// Also while a server has the database open. What that server writes from then on is lost: stop it at once
@@ -266,10 +433,13 @@ pub(crate) struct Settings {
     pub(crate) secure_cookie: bool,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) allowed_origins: Vec<String>,
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) limits: Limits,
     pub(crate) workers: usize,
     pub(crate) max_streams: usize,
     pub(crate) max_restore_bytes: u64,
+    /// Which backups are kept.
+    pub(crate) backups: Option<operations::BackupSettings>,
     /// The script of deploy jobs, if it is not the one in the folder of the installation.
     pub(crate) deploy_script: Option<PathBuf>,
     /// The file with the key that signs checkpoints, if it is not the one beside the database.
@@ -279,20 +449,18 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads the settings of the server.
     pub(crate) fn read(args: &ServeArgs) -> Result<Self> {
-        let trusted_proxies: Vec<IpAddr> = list("PM_TRUSTED_PROXIES")?
+        let trusted_proxies: Vec<IpNet> = list("PM_TRUSTED_PROXIES")?
             .iter()
-            .map(|proxy| {
-                let address = proxy.parse();
-                address
-                    .map_err(|_| anyhow!("PM_TRUSTED_PROXIES: {proxy} is no address of one host"))
-            })
+            .map(|proxy| network(proxy))
             .collect::<Result<_>>()?;
         let bind = match (&args.bind, variable("PM_BIND")?) {
             (Some(bind), _) => address(bind).context("--bind")?,
             (None, Some(bind)) => address(&bind).context("PM_BIND")?,
             (None, None) => DEFAULT_BIND,
         };
+        let is_reachable = !bind.is_loopback() || !trusted_proxies.is_empty();
         Ok(Self {
+            limits: limits(is_reachable)?,
             database: args.database.path(),
             durability: parsed("PM_DB_SYNCHRONOUS", "NORMAL or FULL")?.unwrap_or_default(),
             bind,
@@ -323,6 +491,7 @@ impl Settings {
                 .unwrap_or(pilotdeck_api::MAX_STREAMS),
             max_restore_bytes: parsed("PM_MAX_RESTORE_BYTES", "a number of bytes")?
                 .unwrap_or(operations::MAX_RESTORE_BYTES),
+            backups: backups(None)?,
             deploy_script: raw_variable("PM_DEPLOY_SCRIPT").map(PathBuf::from),
             ledger_key: ledger_key(),
         })
@@ -349,6 +518,7 @@ impl Settings {
         Ok(operations::Settings {
             max_restore_bytes: self.max_restore_bytes,
             is_reachable: self.is_reachable(),
+            backups: self.backups.clone(),
             deploy: operations::DeploySettings {
                 script,
                 root: root.to_owned(),
@@ -357,6 +527,17 @@ impl Settings {
             ..operations::Settings::default()
         })
     }
+}
+
+/// Which backups are kept: those in `folder`, or else where the environment says, if it does.
+fn backups(folder: Option<PathBuf>) -> Result<Option<operations::BackupSettings>> {
+    let every = bounded("PM_BACKUP_EVERY_HOURS", HOURS, 1..=8_784)?;
+    let every = every.map_or(operations::EVERY, Duration::from_hours);
+    let keep = bounded("PM_BACKUP_KEEP", KEPT, 1..=10_000)?.unwrap_or(operations::KEEP);
+    let folder = folder.or_else(|| raw_variable("PM_BACKUP_DIR").map(PathBuf::from));
+    let Some(folder) = folder else { return Ok(None) };
+    let folder = std::path::absolute(folder).context("PM_BACKUP_DIR")?;
+    Ok(Some(operations::BackupSettings { folder, every, keep }))
 }
 
 /// What to log, and how.
@@ -379,6 +560,33 @@ impl LogSettings {
                 Some(other) => bail!("PM_LOG_FORMAT is {other}: it must be human or json"),
             },
         })
+    }
+}
+
+/// How many requests a minute callers may make. A server that only this machine reaches does without: its agents write
+/// thousands of events a second, and nobody else is there.
+fn limits(is_reachable: bool) -> Result<Limits> {
+    let limit = |name| parsed::<u32>(name, "a number of requests a minute");
+    let people =
+        limit("PM_RATE_LIMIT")?.unwrap_or(if is_reachable { PEOPLE_PER_MINUTE } else { 0 });
+    let others = |fallback: u32| if people == 0 { 0 } else { fallback };
+    Ok(Limits {
+        people,
+        tokens: limit("PM_RATE_LIMIT_AGENTS")?.unwrap_or(others(TOKENS_PER_MINUTE)),
+        strangers: limit("PM_RATE_LIMIT_ANONYMOUS")?.unwrap_or(others(STRANGERS_PER_MINUTE)),
+    })
+}
+
+/// A network, or one address.
+fn network(raw: &str) -> Result<IpNet> {
+    let one = || raw.parse().ok().map(|address: IpAddr| IpNet::from(address.to_canonical()));
+    let network: Option<IpNet> = raw.parse().ok().or_else(one);
+    match network {
+        Some(network) if network.prefix_len() == 0 => {
+            bail!("PM_TRUSTED_PROXIES: {raw} is everybody: anyone could claim any address")
+        }
+        Some(network) => Ok(network.trunc()),
+        None => bail!("PM_TRUSTED_PROXIES: {raw} is no address and no network such as 10.0.0.0/8"),
     }
 }
 
@@ -410,6 +618,17 @@ fn parsed<T: FromStr>(name: &str, expected: &str) -> Result<Option<T>> {
     match value.parse() {
         Ok(parsed) => Ok(Some(parsed)),
         Err(_) => bail!("{name} is {value}: it must be {expected}"),
+    }
+}
+
+fn bounded<T: FromStr + PartialOrd>(
+    name: &str,
+    expected: &str,
+    bounds: RangeInclusive<T>,
+) -> Result<Option<T>> {
+    match parsed(name, expected)? {
+        Some(value) if !bounds.contains(&value) => bail!("{name} must be {expected}"),
+        value => Ok(value),
     }
 }
 
@@ -450,6 +669,34 @@ mod tests {
 
         assert!(matches!(with.command, Some(Command::Serve(args)) if args.port == Some(1)));
         assert!(without.command.is_none() && without.serve.port == Some(1));
+    }
+
+    #[test]
+    fn settings_are_known_from_the_help_and_slips_are_recognised() {
+        let known: Vec<_> = known_variables().collect();
+        for name in ["PM_DB_FILE", "PM_BIND", "PM_PORT", "PM_RATE_LIMIT_ANONYMOUS", "PM_LOG"] {
+            assert!(known.contains(&name), "{name}");
+        }
+        assert_eq!(meant("PM_TOKEN_AGENT", &known), Some("PM_AGENT_TOKEN"));
+        assert_eq!(meant("PM_TRUSTED_PROXY", &known), None);
+        assert_eq!(meant("PM_ALLOWED_HOST", &known), Some("PM_ALLOWED_HOSTS"));
+        assert_eq!(meant("PM_AGENTTOKEN", &known), Some("PM_AGENT_TOKEN"));
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_networks_and_not_everybody() {
+        for (raw, read) in [
+            ("10.0.0.1", "10.0.0.1/32"),
+            ("::ffff:10.0.0.1", "10.0.0.1/32"),
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::1", "::1/128"),
+        ] {
+            assert_eq!(network(raw).unwrap().to_string(), read);
+        }
+        for raw in ["0.0.0.0/0", "::/0", "10.0.0.0/33", "10.0.0.0/", "proxy.example", "*", ""] {
+            assert!(network(raw).is_err(), "{raw}");
+        }
     }
 
     #[test]

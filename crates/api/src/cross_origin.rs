@@ -6,6 +6,7 @@ use actix_web::http::Uri;
 use actix_web::http::header::{HOST, HeaderName, ORIGIN};
 
 use crate::error::{ApiError, ErrorCode};
+use crate::limits;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -26,6 +27,7 @@ pub(crate) fn sharing(origins: &[String]) -> Cors {
         .allow_any_method()
         .allow_any_header()
         .expose_headers(["x-request-id", "retry-after"])
+        .expose_headers(limits::HEADERS)
         .supports_credentials()
         .block_on_origin_mismatch(false)
         .max_age(600);

@@ -1,6 +1,7 @@
 //! The outermost layer: a request id, one log line, security headers, and `HEAD` where there is `GET`.
 
-use std::time::Instant;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -8,12 +9,25 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, ResponseError as _};
+use actix_web::{HttpMessage as _, ResponseError as _, web};
+use pilotdeck_domain::identity::Actor;
+use pilotdeck_domain::ids::UserId;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::error::ApiError;
+use crate::client;
+use crate::console::is_for_people;
+use crate::error::{ApiError, ErrorCode};
+use crate::guard::Template;
+use crate::handover::Desk;
+use crate::metrics::{CONSOLE, METHODS, OTHER};
+use crate::patience::patient;
+use crate::server::Surface;
 
+/// The address of a project, which names it.
+const PROJECT: &str = "/api/projects/{id}";
+/// An answer that is sent in no time, in bytes.
+const SHORT: u64 = 64 << 10;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_BYTES: usize = 64;
 
@@ -46,26 +60,33 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let began = Instant::now();
+    let surface =
+        request.app_data::<web::Data<Surface>>().expect("the server has a surface").clone();
+    let _in_flight = surface.metrics.begin();
     let id = RequestId::of(&request);
     let method = request.method().clone();
-    let path = request.path().to_owned();
+    let area = Area::of(request.path());
     request.extensions_mut().insert(id.clone());
     let is_head = method == Method::HEAD;
     if is_head {
         // The connection still knows: it sends the headers of the answer, and not its body.
         request.head_mut().method = Method::GET;
     }
+    let desk = request.conn_data::<Desk>().cloned();
+    desk.iter().for_each(Desk::begin);
+    let body = patient(request.take_payload(), surface.setup.time_limits.body, desk.clone());
+    request.set_payload(body);
 
     let span = tracing::info_span!("request", request.id = id.as_str());
     let answered = next.call(request).instrument(span.clone()).await;
-    let complete = |status: StatusCode, headers: &mut HeaderMap| {
-        secure(headers, Area::of(&path));
+    let complete = |headers: &mut HeaderMap, line: &Line| {
+        secure(headers, area);
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             headers.insert(REQUEST_ID, value);
         }
-        let (status, elapsed) = (status.as_u16(), began.elapsed());
-        let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
-        span.in_scope(|| tracing::info!(%method, path, status, duration_ms, "answered"));
+        let elapsed = began.elapsed();
+        surface.metrics.answered(&line.path, &method, line.status, line.error_code, elapsed);
+        span.in_scope(|| line.write(&method, elapsed));
     };
     match answered {
         Ok(response) => {
@@ -74,15 +95,96 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
                 // Nobody would ever ask for the end of it.
                 response = response.map_body(|_, _| BoxBody::new(actix_web::body::None::new()));
             }
-            complete(response.status(), response.headers_mut());
+            let line = Line::of(&response, &surface);
+            complete(response.headers_mut(), &line);
+            // One that takes long to send goes on while the client is still sending.
+            if line.bytes_out.is_some_and(|bytes| bytes <= SHORT) {
+                desk.iter().for_each(Desk::answered);
+            }
             Ok(response)
         }
         // A layer below failed, such as the session's look into the database: what it says is for the log.
         Err(error) => {
             let mut response = ApiError::internal(&error).error_response();
-            complete(response.status(), response.headers_mut());
+            let line = Line {
+                path: OTHER.to_owned(),
+                status: response.status(),
+                error_code: Some(ErrorCode::Internal),
+                user_id: None,
+                client_ip: None,
+                project_id: None,
+                bytes_out: None,
+            };
+            complete(response.headers_mut(), &line);
             Err(InternalError::from_response("a layer failed", response).into())
         }
+    }
+}
+
+/// What is logged of a request: nothing that its client made up. The address is the template of one, ids are those of
+/// things that there are.
+struct Line {
+    path: String,
+    status: StatusCode,
+    error_code: Option<ErrorCode>,
+    user_id: Option<UserId>,
+    client_ip: Option<IpAddr>,
+    project_id: Option<String>,
+    /// Unknown where the end of the body is not known yet.
+    bytes_out: Option<u64>,
+}
+
+impl Line {
+    fn of(response: &ServiceResponse<BoxBody>, surface: &Surface) -> Self {
+        let request = response.request();
+        let template = request.extensions_mut().remove::<Template>();
+        let path = match template {
+            Some(Template(path)) => path,
+            None if is_for_people(request.path()) => CONSOLE.to_owned(),
+            // A layer before the guard answered.
+            None => request
+                .match_pattern()
+                .filter(|pattern| surface.metrics.knows(pattern))
+                .unwrap_or_else(|| OTHER.to_owned()),
+        };
+        let project_id = (path.starts_with(PROJECT) && response.status().is_success())
+            .then(|| request.match_info().get("id").map(str::to_owned))
+            .flatten();
+        let bytes_out = match response.response().body().size() {
+            BodySize::None => Some(0),
+            BodySize::Sized(bytes) => Some(bytes),
+            BodySize::Stream => None,
+        };
+        Self {
+            path,
+            status: response.status(),
+            error_code: response.response().extensions().get::<ErrorCode>().copied(),
+            user_id: request
+                .extensions()
+                .get::<Actor>()
+                .and_then(|actor| Some(actor.on_behalf_of()?.id.clone())),
+            client_ip: client::address(request),
+            project_id,
+            bytes_out,
+        }
+    }
+
+    fn write(&self, method: &Method, elapsed: Duration) {
+        let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
+        // A method that there is not was made up, too.
+        let method = if METHODS.contains(&method.as_str()) { method.as_str() } else { OTHER };
+        tracing::info!(
+            method = %method,
+            path = self.path,
+            status = self.status.as_u16(),
+            duration_ms,
+            user_id = self.user_id.as_ref().map(UserId::as_str),
+            client_ip = self.client_ip.map(tracing::field::display),
+            project_id = self.project_id,
+            bytes_out = self.bytes_out,
+            error_code = self.error_code.map(ErrorCode::as_str),
+            "answered"
+        );
     }
 }
 
@@ -104,7 +206,7 @@ impl Area {
         };
         if below("/api/docs") {
             Self::Explorer
-        } else if below("/api") {
+        } else if below("/api") || below("/health") || below("/metrics") {
             Self::Api
         } else {
             Self::Pages

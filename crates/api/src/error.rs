@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use pilotdeck_domain::identity::Denied;
 use pilotdeck_domain::{InputCode, InvalidInput};
@@ -77,6 +77,8 @@ error_codes! {
     HostNotAllowed = "host_not_allowed", FORBIDDEN;
     /// A page of another origin tried to change something.
     CrossOrigin = "cross_origin", FORBIDDEN;
+    /// The body came too slowly.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT;
     /// There is no such resource.
     NotFound = "not_found", NOT_FOUND;
     /// The resource does not have this method.
@@ -111,6 +113,8 @@ error_codes! {
     UnderWay = "under_way", CONFLICT;
     /// With the restored database, anybody who reaches the server could sign in.
     WouldBeOpen = "would_be_open", CONFLICT;
+    /// No backups are kept: there is no folder for them.
+    BackupsOff = "backups_off", CONFLICT;
     /// No deploy job is running.
     NoDeployJob = "no_deploy_job", CONFLICT;
     /// What was then is not recorded: the ledger begins later, or something that writes none changed it.
@@ -125,10 +129,14 @@ error_codes! {
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY;
     /// Too many failed sign-ins.
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS;
+    /// The caller made more requests than one may in a minute.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS;
     /// The caller follows the ledger with as many streams as one may.
     TooManyStreams = "too_many_streams", TOO_MANY_REQUESTS;
     /// Our fault; the details are in the log.
     Internal = "internal", INTERNAL_SERVER_ERROR;
+    /// A backup cannot be made or kept: the folder cannot be used, or the copy was not right.
+    BackupFailed = "backup_failed", INTERNAL_SERVER_ERROR;
     /// No deploy job can be begun: there is no script, or it cannot be started.
     NotDeployable = "not_deployable", INTERNAL_SERVER_ERROR;
     /// The database is held by another process; try again.
@@ -193,6 +201,12 @@ impl ApiError {
         Self { field: Some(field.to_owned()), ..Self::new(ErrorCode::InvalidField, message) }
     }
 
+    /// Says when to come again.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.header = Some((RETRY_AFTER, seconds.to_string()));
+        self
+    }
+
     fn with_data(mut self, data: Json) -> Self {
         self.data = Some(data);
         self
@@ -234,6 +248,11 @@ impl ResponseError for ApiError {
             object = object.with_json("data", data);
         }
         let mut response = object.respond(self.code.status());
+        response.extensions_mut().insert(self.code);
+        if self.code == ErrorCode::RequestTimeout {
+            // What is still to come of the body is not waited for.
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
         if let Some((name, value)) = &self.header
             && let Ok(value) = value.parse()
         {
@@ -321,10 +340,14 @@ impl From<Error> for ApiError {
                 header: Some((RETRY_AFTER, "15".to_owned())),
                 ..Self::new(ErrorCode::TooManyStreams, message)
             },
-            Error::NoDatabase(_) => Self::new(ErrorCode::InvalidBackup, message),
+            Error::NoDatabase(_) | Error::NoArchive(_) => {
+                Self::new(ErrorCode::InvalidBackup, message)
+            }
             Error::TooLarge { .. } => Self::new(ErrorCode::UploadTooLarge, message),
             Error::WouldBeOpen => Self::new(ErrorCode::WouldBeOpen, message),
             Error::UnderWay(_) => Self::new(ErrorCode::UnderWay, message),
+            Error::BackupsOff => Self::new(ErrorCode::BackupsOff, message),
+            Error::BackupFailed(_) => Self::new(ErrorCode::BackupFailed, message),
             Error::NoDeployJob => Self::new(ErrorCode::NoDeployJob, message),
             Error::NotDeployable(_) => Self::new(ErrorCode::NotDeployable, message),
             Error::Unavailable(unavailable) => unavailable.into(),

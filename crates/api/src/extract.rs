@@ -1,10 +1,12 @@
 //! What is read from a request: a JSON object, query parameters, ids in the path, the caller.
 
 use std::future::{Ready, ready};
+use std::io::ErrorKind;
 use std::num::IntErrorKind;
 use std::ops::Deref;
 
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use futures_util::StreamExt as _;
@@ -106,8 +108,13 @@ pub(crate) async fn read(
     }
     let mut body = web::BytesMut::with_capacity(announced.unwrap_or_default().min(64 << 10));
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| {
-            ApiError::new(ErrorCode::MalformedJson, format!("the body ended early: {error}"))
+        let chunk = chunk.map_err(|error| match error {
+            PayloadError::Io(error) if error.kind() == ErrorKind::TimedOut => {
+                ApiError::new(ErrorCode::RequestTimeout, "the body came too slowly")
+            }
+            error => {
+                ApiError::new(ErrorCode::MalformedJson, format!("the body ended early: {error}"))
+            }
         })?;
         if body.len() + chunk.len() > MAX_BODY_BYTES {
             return Err(too_large());

@@ -14,13 +14,16 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 
 use crate::error::{ApiError, ErrorCode};
-use crate::receipts;
 use crate::server::Surface;
+use crate::{client, receipts};
 
 /// The extension of an operation that names its permission.
 pub(crate) const PERMISSION: &str = "x-permission";
 /// Pages that are no operations: the explorer of the document.
 const PAGES: &[&str] = &["/api/docs", "/api/docs/{_:.*}"];
+
+/// What programs on this machine may read without a credential, unless a proxy brought the request.
+const LOCAL: &[&str] = &["/metrics"];
 
 type Methods = BTreeMap<&'static str, Permission>;
 
@@ -47,6 +50,11 @@ impl Permissions {
             permissions.insert(path.clone(), (ResourceDef::new(path.as_str()), methods));
         }
         Ok(Self(permissions))
+    }
+
+    /// The templates of all operations and pages.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).chain(PAGES.iter().copied())
     }
 
     /// What all patterns that fit `path` take: a project may be called as an address beside it is.
@@ -79,6 +87,9 @@ pub(crate) fn permission(operation: &Operation) -> Result<Permission, String> {
         .parse()
         .map_err(|_| "declares a permission that there is not".to_owned())
 }
+
+/// The template of the operation's address, left with a request for its log line.
+pub(crate) struct Template(pub(crate) String);
 
 /// Lets a request pass that its caller may make.
 pub(crate) async fn guard<B: MessageBody + 'static>(
@@ -114,23 +125,35 @@ enum Pass {
 }
 
 fn decide(request: &ServiceRequest) -> Pass {
+    let Some(pattern) = request.match_pattern() else {
+        return Pass::No(no_such_resource());
+    };
+    let pass = decide_on(request, &pattern);
+    request.extensions_mut().insert(Template(pattern));
+    pass
+}
+
+fn no_such_resource() -> ApiError {
+    ApiError::new(ErrorCode::NotFound, "there is no such resource")
+}
+
+fn decide_on(request: &ServiceRequest, pattern: &str) -> Pass {
     let surface = request.app_data::<web::Data<Surface>>().expect("the server has a surface");
-    let not_found = || ApiError::new(ErrorCode::NotFound, "there is no such resource");
-    let Some(pattern) = request.match_pattern() else { return Pass::No(not_found()) };
     let method = request.method();
-    let found = match surface.permissions.0.get(&pattern) {
+    let found = match surface.permissions.0.get(pattern) {
         Some((_, methods)) => methods.get(method.as_str()).copied(),
-        None if PAGES.contains(&pattern.as_str()) => match *method {
+        None if PAGES.contains(&pattern) => match *method {
             Method::GET => return Pass::Yes { keeps_receipts: false },
             _ => None,
         },
-        None => return Pass::No(not_found()),
+        None => return Pass::No(no_such_resource()),
     };
     let fitting =
         if found.is_none() { surface.permissions.fitting(request.path()) } else { Methods::new() };
     let Some(permission) = found.or_else(|| fitting.get(method.as_str()).copied()) else {
         return refuse_method(method, &fitting);
     };
+    tracing::debug!(path = pattern, permission = permission.as_str(), "guarded");
     let allowed = match request.extensions().get::<Actor>() {
         Some(actor) => {
             actor.require(permission).map_err(|denied| (denied, actor.on_behalf_of().is_some()))
@@ -140,6 +163,9 @@ fn decide(request: &ServiceRequest) -> Pass {
     match allowed {
         // Uploads are larger than what is kept in memory.
         Ok(_) => Pass::Yes { keeps_receipts: permission != Permission::Administer },
+        Err(_) if LOCAL.contains(&request.path()) && client::is_local(request) => {
+            Pass::Yes { keeps_receipts: false }
+        }
         // Sessions cannot be looked up at that moment.
         Err((_, false)) if is_restoring(request) => Pass::No(Unavailable::Restoring.into()),
         Err((_, false)) if permission == Permission::Administer => {

@@ -2,6 +2,7 @@
 //! `actix_web::HttpServer` is.
 
 use std::fmt;
+use std::future::ready;
 use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
@@ -17,11 +18,8 @@ use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
 
 use crate::handover::Connection;
+use crate::server::TimeLimits;
 
-/// How long a connection may wait for its next request.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long the head of a request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may take to see that its connection is closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long accepted requests may take after the server was told to stop.
@@ -31,6 +29,7 @@ const SHUTDOWN_SECONDS: u64 = 8;
 pub(crate) fn listen<F, I, S, B>(
     listener: TcpListener,
     workers: usize,
+    time_limits: TimeLimits,
     application: F,
 ) -> io::Result<Server>
 where
@@ -57,19 +56,19 @@ where
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(REQUEST_TIMEOUT)
+            .keep_alive(time_limits.keep_alive)
+            .client_request_timeout(time_limits.head)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .local_addr(address)
             .on_connect_ext(|connection: &Connection, extensions| {
                 extensions.insert(connection.desk());
             })
             .h1(map_config(application, |()| AppConfig::default()));
-        fn_service(async |stream: TcpStream| {
+        fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
             // The pieces of an answer go out as they come, not when the client acknowledged the ones before.
             let _ = stream.set_nodelay(true);
-            Ok((Connection::new(stream), peer))
+            ready(Ok((Connection::new(stream, time_limits.answer), peer)))
         })
         .and_then(http)
     })?;

@@ -10,7 +10,7 @@ use crate::console::is_for_people;
 use crate::error::ApiError;
 
 /// What is answered all the same, if it can be.
-const EXEMPT: [&str; 4] = ["/api/admin", "/api/health", "/api/meta", "/health"];
+const EXEMPT: [&str; 5] = ["/api/admin", "/api/health", "/api/meta", "/health", "/metrics"];
 
 /// Refuses what would meet the switch.
 pub(crate) async fn maintenance<B: MessageBody + 'static>(

@@ -24,8 +24,8 @@ use crate::schemas::{
 };
 use crate::sessions::COOKIE;
 use crate::{
-    actions, capabilities, events, history, identity, insights, ledger, operations, profiles,
-    projects, proposals, runs, stream, usage,
+    actions, capabilities, events, history, identity, insights, ledger, limits, metrics,
+    operations, profiles, projects, proposals, runs, stream, usage,
 };
 use pilotdeck_domain::identity::Permission;
 
@@ -36,6 +36,7 @@ const KEY_PARAMETER: &str = "IdempotencyKey";
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
         .configure(operations::routes)
+        .configure(metrics::routes)
         .configure(identity::routes)
         .configure(projects::routes)
         .configure(insights::routes)
@@ -102,7 +103,9 @@ pub(crate) struct FieldFailure {
             hours, also after a restart, and 422 `idempotency_key_reused` if anything of the request is different. Keys \
             belong to their principal; all agents are one. What was refused leaves no trace and may be tried again. \
             Operations on people and one's own account, and verifying the ledger, take the header and keep nothing of \
-            their answers.",
+            their answers.\n\nWhere requests are limited, answers say so: `X-RateLimit-Limit` is how many a minute the caller may \
+            make, `X-RateLimit-Remaining` how many of them are left now, `X-RateLimit-Reset` when all of them are back (in \
+            seconds since 1970).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Failure, OperationNames, QueryAt, QueryFlag, QueryLevel, QueryNumber, QueryPlace, QuerySeries, QueryTime)),
@@ -134,10 +137,10 @@ pub fn document() -> OpenApi {
     components.parameters.insert(KEY_PARAMETER.to_owned(), idempotency_key().into());
     let components = document.components.iter_mut();
     components.flat_map(|components| components.schemas.values_mut()).for_each(describe);
-    for item in document.paths.paths.values_mut() {
-        item.get.iter_mut().for_each(|operation| complete(operation, false));
+    for (path, item) in &mut document.paths.paths {
+        item.get.iter_mut().for_each(|operation| complete(path, operation, false));
         let changes = [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        changes.into_iter().flatten().for_each(|operation| complete(operation, true));
+        changes.into_iter().flatten().for_each(|operation| complete(path, operation, true));
     }
     document
 }
@@ -190,7 +193,7 @@ fn add_credentials(document: &mut OpenApi) {
 }
 
 /// Adds what every operation has in common: its credentials and the failures that any request can meet.
-fn complete(operation: &mut Operation, changes: bool) {
+fn complete(path: &str, operation: &mut Operation, changes: bool) {
     let permission = permission(operation).unwrap_or(Permission::Administer);
     operation.security = Some(credentials(permission));
     // A body that may be left out is still an object where there is one.
@@ -207,7 +210,8 @@ fn complete(operation: &mut Operation, changes: bool) {
     let takes_body = operation.request_body.is_some();
     let is_filed = |tag: &str| operation.tags.iter().flatten().any(|filed| filed == tag);
     // Who may read and no more changes nothing, whatever the method.
-    let writes = changes && permission != Permission::ReadLedger;
+    let reads = [Permission::ReadLedger, Permission::ProveLedger].contains(&permission);
+    let writes = changes && !reads;
     let is_about_people = is_filed("auth") || is_filed("people");
     let keeps_receipts = writes && !is_about_people && permission != Permission::Administer;
     if keeps_receipts {
@@ -238,6 +242,12 @@ fn complete(operation: &mut Operation, changes: bool) {
     let takes_json = takes_body && !administers;
     if takes_json || keeps_receipts {
         failures.push(("413", "The body is larger than 16 MiB"));
+    }
+    if takes_body {
+        failures.push(("408", "The body came too slowly"));
+    }
+    if !limits::EXEMPT.contains(&path) {
+        failures.push(("429", "Too many requests; the header Retry-After says when to come again"));
     }
     if takes_json {
         failures.push(("415", "The body is not declared as JSON"));

@@ -18,8 +18,10 @@ use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
 use crate::schemas::Yes;
 use crate::server::Surface;
 
+mod backups;
 mod database;
 mod deploy;
+mod health;
 
 /// The OpenAPI document as it is served.
 pub(crate) struct OpenApiText(pub(crate) Arc<str>);
@@ -27,10 +29,20 @@ pub(crate) struct OpenApiText(pub(crate) Arc<str>);
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(get_health)
+        .service(health::get_root_health)
+        .service(health::get_liveness)
+        .service(health::get_readiness)
         .service(get_meta)
         .service(get_openapi)
         .service(database::back_up_database)
+        .service(database::export_database)
         .service(database::restore_database)
+        .service(backups::list_backups)
+        .service(backups::make_backup)
+        .service(backups::prove_backup)
+        .service(backups::get_backup)
+        .service(backups::restore_backup)
+        .service(backups::delete_backup)
         .service(deploy::start_deploy)
         .service(deploy::cancel_deploy)
         .service(deploy::get_deploy_status)

@@ -352,7 +352,7 @@ async fn changed(services: &Services, caller: &Caller, id: &Id, body: Body) -> A
     tag = "projects",
     params(("id" = String, Path, description = "The project", example = "proj-a")),
     responses((status = 200, description = "Deleted", body = MessageAnswer)),
-    extensions(("x-permission" = json!("projects.write"))),
+    extensions(("x-permission" = json!("projects.delete"))),
 )]
 #[delete("/api/projects/{id}")]
 async fn delete_project(services: Data<Services>, caller: Caller, id: Id) -> ApiResult {
@@ -365,7 +365,7 @@ async fn delete_project(services: Data<Services>, caller: Caller, id: Id) -> Api
     tag = "projects",
     request_body = ReorderProjectsBody,
     responses((status = 200, description = "All projects, in their new order", body = ProjectsAnswer)),
-    extensions(("x-permission" = json!("projects.delete"))),
+    extensions(("x-permission" = json!("projects.write"))),
 )]
 #[post("/api/projects/reorder")]
 async fn reorder_projects(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {

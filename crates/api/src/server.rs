@@ -1,12 +1,14 @@
 //! The HTTP server: what it needs to know, and how its layers lie.
 
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::cookie::Key;
 use actix_web::dev::Server;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, web};
+use ipnet::IpNet;
 use pilotdeck_services::Services;
 use secrecy::SecretString;
 use utoipa_actix_web::AppExt as _;
@@ -16,8 +18,10 @@ use crate::console::{ConsoleFiles, NoFiles, console};
 use crate::guard::{Permissions, guard};
 use crate::hosts::Hosts;
 use crate::identify::identify;
+use crate::limits::{Limiters, Limits, limit};
 use crate::listener::listen;
 use crate::maintenance::maintenance;
+use crate::metrics::Metrics;
 use crate::{cross_origin, edge, openapi, operations, sessions};
 
 /// Streams of the ledger that one principal may hold at a time, unless it is set otherwise.
@@ -59,13 +63,41 @@ pub struct Setup {
     /// Origins whose pages may use the API.
     pub allowed_origins: Vec<String>,
     /// Proxies whose word about the client's address counts.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<IpNet>,
     /// Threads that serve requests.
     pub workers: usize,
     /// Streams of the ledger that one principal may hold at a time.
     pub max_streams: usize,
+    /// Requests a minute that one caller may make.
+    pub limits: Limits,
+    /// How long clients may take.
+    pub time_limits: TimeLimits,
     /// The files of the web console.
     pub console: Arc<dyn ConsoleFiles>,
+}
+
+/// How long clients may take. What takes longer is cut off.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeLimits {
+    /// For the head of a request, from the connection on or from its first byte.
+    pub head: Duration,
+    /// For a body to begin, and for each rest in it; on the whole it may take one second more for every 4 KiB.
+    pub body: Duration,
+    /// For an answer to be taken, from one piece of it to the next.
+    pub answer: Duration,
+    /// For the next request.
+    pub keep_alive: Duration,
+}
+
+impl Default for TimeLimits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(30),
+            body: Duration::from_secs(30),
+            answer: Duration::from_mins(1),
+            keep_alive: Duration::from_secs(75),
+        }
+    }
 }
 
 /// The setup with what follows from it, as the layers and handlers use it.
@@ -76,6 +108,10 @@ pub(crate) struct Surface {
     pub(crate) permissions: Permissions,
     /// Which hosts the server answers for.
     pub(crate) hosts: Hosts,
+    /// What is left to callers.
+    pub(crate) limiters: Limiters,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
 }
 
 impl Default for Setup {
@@ -91,6 +127,8 @@ impl Default for Setup {
             trusted_proxies: Vec::new(),
             workers: 2,
             max_streams: MAX_STREAMS,
+            limits: Limits::default(),
+            time_limits: TimeLimits::default(),
             console: Arc::new(NoFiles),
         }
     }
@@ -123,19 +161,22 @@ pub fn serve(
     for origin in &mut setup.allowed_origins {
         *origin = cross_origin::origin(origin).ok_or_else(|| SetupError::Origin(origin.clone()))?;
     }
-    let workers = setup.workers;
-    let surface = web::Data::new(Surface { setup, permissions, hosts });
+    let (workers, time_limits) = (setup.workers, setup.time_limits);
+    let limiters = Limiters::new(setup.limits);
+    let metrics = Metrics::new(permissions.templates(), services.operations.meters());
+    let surface = web::Data::new(Surface { setup, permissions, hosts, limiters, metrics });
     let services = web::Data::new(services);
     let document = web::Data::new(operations::OpenApiText(Arc::from(openapi::print(&document))));
 
     tokio::spawn(services.stream.clone().run());
-    let server = listen(listener, workers, move || {
+    let server = listen(listener, workers, time_limits, move || {
         App::new()
             .app_data(surface.clone())
             .app_data(services.clone())
             .app_data(document.clone())
             .wrap(from_fn(guard))
             .wrap(from_fn(console))
+            .wrap(from_fn(limit))
             .wrap(from_fn(identify))
             .wrap(sessions::middleware(
                 services.identity.clone(),

@@ -133,6 +133,11 @@ impl Intake {
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
+    /// How many bytes wait to be written, with what their rows cost beside them.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        CAPACITY - self.room.available_permits()
+    }
+
     /// Takes nothing more, and waits until all that was left here is written.
     pub(crate) async fn close(&self) {
         let (done, closed) = oneshot::channel();

@@ -7,7 +7,7 @@ use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::ledger::checkpoint::SigningKey;
 pub use pilotdeck_domain::paging;
-pub use pilotdeck_storage::{Database, Document, Documents, Page};
+pub use pilotdeck_storage::{Database, Document, Documents, Meters, Page};
 
 pub mod actions;
 pub mod capabilities;

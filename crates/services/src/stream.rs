@@ -91,6 +91,12 @@ impl Stream {
         }))
     }
 
+    /// How many streams are open.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.holders.streams()
+    }
+
     /// Begins to follow the ledger.
     ///
     /// # Errors

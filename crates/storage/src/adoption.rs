@@ -29,7 +29,7 @@ pub use moments::machine_time_zone;
 /// The newest version of the old schema, and the one that stays in the file.
 pub(crate) const VERSION: i64 = 4;
 
-const USER_VERSION: &str = "PRAGMA user_version";
+pub(crate) const USER_VERSION: &str = "PRAGMA user_version";
 const OUR_MIGRATIONS: &str =
     "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 const SOME_TABLE: &str = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid LIMIT 1";
@@ -208,6 +208,14 @@ async fn has_our_migrations(conn: &mut SqliteConnection) -> Result<bool, sqlx::E
 /// [`AdoptError`] if the file is not empty, or cannot be written.
 pub(crate) async fn create_schema(conn: &mut SqliteConnection) -> Result<(), AdoptError> {
     legacy::create(conn).await
+}
+
+/// The table of payloads that could not be kept as they were. It is there once a database was taken over.
+pub(crate) const ASIDE: &str = "adopted_payloads";
+
+/// Makes [`ASIDE`], if it is not there.
+pub(crate) async fn create_aside(conn: &mut SqliteConnection) -> Result<(), AdoptError> {
+    Ok(rows::create_aside(conn).await?)
 }
 
 /// Brings a file of `version` 1 to 4 to version 4 and rewrites its rows; `local` says which instant a time without

@@ -5,9 +5,11 @@
 //! databases hold is brought into this form once, when they are opened ([`open`]).
 
 mod adoption;
+mod archive;
 mod backup;
 mod candidate;
 mod capabilities;
+mod census;
 mod checkpoints;
 mod commits;
 mod database;
@@ -23,10 +25,12 @@ mod ledger;
 mod lock;
 mod merger;
 mod meta;
+mod meters;
 mod migrations;
 mod open;
 mod paging;
 mod pending;
+mod probe;
 mod profiles;
 mod projects;
 mod receipts;
@@ -43,8 +47,10 @@ mod usage;
 mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
+pub use archive::{ArchiveError, ArchiveSummary, archive, unarchive};
 pub use candidate::{Candidate, CandidateError};
 pub use capabilities::Capabilities;
+pub use census::Census;
 pub use checkpoints::Checkpoints;
 pub use commits::{Commit, Commits};
 pub use database::{Database, Durability};
@@ -62,6 +68,7 @@ pub use insights::{
 };
 pub use ledger::{Ledger, LedgerFilter, LedgerStretch};
 pub use meta::Collection;
+pub use meters::Meters;
 pub use open::{LocalTime, OpenError, OpenOptions, Opened, join, open};
 pub use paging::Page;
 pub use profiles::Profiles;
@@ -69,7 +76,7 @@ pub use projects::{ProjectFilter, Projects};
 pub use receipts::Receipt;
 pub use replace::Claim;
 pub use runs::{KnownRun, RunFilter, RunList, Runs};
-pub use scratch::{Scratch, room_beside};
+pub use scratch::{Scratch, previous_files, room_beside};
 pub use streams::{Found, Next, Wanted};
 pub use tx::Tx;
 pub use usage::{StoredUsage, Usage, UsageFilter, UsageRow};

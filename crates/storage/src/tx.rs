@@ -7,6 +7,7 @@ use pilotdeck_domain::times::WireTime;
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
+use crate::meters::Timed;
 use crate::pending::Pending;
 use crate::writer::Turn;
 use crate::{StoreError, ledger};
@@ -16,9 +17,12 @@ pub struct Tx(Inner);
 
 enum Inner {
     /// Reads, each statement for itself.
-    Read(PoolConnection<Sqlite>),
+    Read(PoolConnection<Sqlite>, #[expect(dead_code, reason = "counts until it is dropped")] Timed),
     /// Reads that see one state.
-    Snapshot(Transaction<'static, Sqlite>),
+    Snapshot(
+        Transaction<'static, Sqlite>,
+        #[expect(dead_code, reason = "counts until it is dropped")] Timed,
+    ),
     /// Changes, alone with the database.
     Write(Box<Write>),
 }
@@ -37,12 +41,12 @@ struct Recorded {
 }
 
 impl Tx {
-    pub(crate) const fn read(connection: PoolConnection<Sqlite>) -> Self {
-        Self(Inner::Read(connection))
+    pub(crate) const fn read(connection: PoolConnection<Sqlite>, timed: Timed) -> Self {
+        Self(Inner::Read(connection, timed))
     }
 
-    pub(crate) const fn snapshot(transaction: Transaction<'static, Sqlite>) -> Self {
-        Self(Inner::Snapshot(transaction))
+    pub(crate) const fn snapshot(transaction: Transaction<'static, Sqlite>, timed: Timed) -> Self {
+        Self(Inner::Snapshot(transaction, timed))
     }
 
     /// A unit of work in the transaction that the writer began.
@@ -56,8 +60,8 @@ impl Tx {
 
     pub(crate) fn conn(&mut self) -> &mut SqliteConnection {
         match &mut self.0 {
-            Inner::Read(connection) => connection,
-            Inner::Snapshot(transaction) => transaction,
+            Inner::Read(connection, _) => connection,
+            Inner::Snapshot(transaction, _) => transaction,
             Inner::Write(write) => write
                 .turn
                 .conn()
@@ -79,7 +83,7 @@ impl Tx {
     pub(crate) fn waiting(&self) -> Option<&Pending> {
         match &self.0 {
             Inner::Write(write) => Some(&write.pending),
-            Inner::Read(_) | Inner::Snapshot(_) => None,
+            Inner::Read(..) | Inner::Snapshot(..) => None,
         }
     }
 
@@ -100,8 +104,8 @@ impl Tx {
     /// [`StoreError::Unrecorded`] if the transaction recorded no change; what the engine says otherwise.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.0 {
-            Inner::Read(_) => Ok(()),
-            Inner::Snapshot(transaction) => Ok(transaction.rollback().await?),
+            Inner::Read(..) => Ok(()),
+            Inner::Snapshot(transaction, _) => Ok(transaction.rollback().await?),
             Inner::Write(write) if write.recorded.is_empty() => Err(StoreError::Unrecorded),
             Inner::Write(write) => write.commit().await,
         }

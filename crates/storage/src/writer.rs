@@ -14,6 +14,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::commits::Announcer;
 use crate::gate::{Gate, Generation};
 use crate::merger::Bell;
+use crate::meters::{Meters, Timed};
 use crate::pending::Pending;
 use crate::{Freshness, StoreError};
 
@@ -98,6 +99,12 @@ impl Writer {
         Ok(())
     }
 
+    /// The transaction was committed by its own statements.
+    pub(crate) fn ended(&mut self) {
+        self.is_open = false;
+        self.bell.committed();
+    }
+
     async fn roll_back(&mut self) {
         if self.is_open
             && let Some(conn) = &mut self.conn
@@ -135,11 +142,17 @@ pub(crate) struct Turn {
     gate: Gate,
     /// Which file it was when the turn was asked for.
     asked: Generation,
+    _timed: Timed,
 }
 
 impl Turn {
-    pub(crate) const fn new(guard: OwnedMutexGuard<Writer>, gate: Gate, asked: Generation) -> Self {
-        Self { guard: Some(guard), gate, asked }
+    pub(crate) fn new(
+        guard: OwnedMutexGuard<Writer>,
+        gate: Gate,
+        asked: Generation,
+        meters: &Meters,
+    ) -> Self {
+        Self { guard: Some(guard), gate, asked, _timed: Timed::new(&meters.write) }
     }
 
     /// Begins a transaction ([`Writer::begin`]), unless the file is another one than when the turn was asked for.

@@ -89,6 +89,13 @@ impl Builder {
         self
     }
 
+    /// Operated otherwise, in the folder with its database.
+    #[must_use]
+    pub fn in_its_folder(mut self, change: impl FnOnce(&mut operations::Settings, &Path)) -> Self {
+        change(&mut self.operations, self.folder.path());
+        self
+    }
+
     /// With a web console of these files, by name.
     #[must_use]
     pub fn with_console(mut self, files: &[(&'static str, &'static [u8])]) -> Self {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod commands;
+mod doctor;
 mod faults;
 mod ledger;
 mod logs;

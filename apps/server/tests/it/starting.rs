@@ -57,7 +57,10 @@ fn a_variable_that_cannot_be_read_is_refused_by_name() {
         ("PM_WORKERS", "0"),
         ("PM_WORKERS", "513"),
         ("PM_SECRET_KEY", "short"),
-        ("PM_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8"),
+        ("PM_RATE_LIMIT", "-1"),
+        ("PM_RATE_LIMIT_AGENTS", "many"),
+        ("PM_TRUSTED_PROXIES", "0.0.0.0/0"),
+        ("PM_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/33"),
         ("SESSION_COOKIE_SECURE", "perhaps"),
     ] {
         let mut command = pilotdeck(folder.path());
@@ -93,6 +96,9 @@ async fn empty_variables_are_not_set_and_options_win() {
         "PM_TRUSTED_PROXIES",
         "SESSION_COOKIE_SECURE",
         "PM_WORKERS",
+        "PM_RATE_LIMIT",
+        "PM_RATE_LIMIT_AGENTS",
+        "PM_RATE_LIMIT_ANONYMOUS",
         "PM_LOG",
         "PM_LOG_FORMAT",
         "PM_DEBUG",

@@ -20,6 +20,11 @@ const CALLERS: [&str; 8] = [
 /// What every operation answers to every caller: `+` lets them pass.
 const TABLE: &[(&str, &str)] = &[
     ("GET /api/health", "+ + + + + + + +"),
+    ("GET /health", "+ + + + + + + +"),
+    ("GET /health/live", "+ + + + + + + +"),
+    ("GET /health/ready", "+ + + + + + + +"),
+    // As it is for whoever comes through a proxy, or from elsewhere.
+    ("GET /metrics", "503 401 401 401 401 + + 403"),
     ("GET /api/meta", "+ + + + + + + +"),
     ("GET /api/openapi.json", "+ + + + + + + +"),
     ("POST /api/auth/login", "+ + + + + + + +"),
@@ -91,7 +96,14 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /api/ledger/verification", "401 401 401 403 403 + + 403"),
     ("POST /api/ledger/verification", "401 401 401 403 403 + + 403"),
     ("GET /api/admin/backup", "503 401 401 401 401 + + 403"),
+    ("GET /api/admin/export", "503 401 401 401 401 + + 403"),
     ("POST /api/admin/restore", "503 401 401 401 401 + + 403"),
+    ("GET /api/admin/backups", "503 401 401 401 401 + + 403"),
+    ("POST /api/admin/backups", "503 401 401 401 401 + + 403"),
+    ("POST /api/admin/backups/{id}/prove", "503 401 401 401 401 + + 403"),
+    ("GET /api/admin/backups/{id}", "503 401 401 401 401 + + 403"),
+    ("POST /api/admin/backups/{id}/restore", "503 401 401 401 401 + + 403"),
+    ("DELETE /api/admin/backups/{id}", "503 401 401 401 401 + + 403"),
     ("POST /api/admin/deploy", "503 401 401 401 401 + + 403"),
     ("POST /api/admin/deploy/cancel", "503 401 401 401 401 + + 403"),
     ("GET /api/admin/deploy/status", "503 401 401 401 401 + + 403"),
@@ -122,6 +134,9 @@ async fn answered(app: &TestApp, operation: &str, headers: &[(&str, &str)]) -> A
         // An answer without end is not waited for: whoever may follow hears that this is no place to begin.
         request = request.header("last-event-id", "no-such-thing");
     }
+    if path == "/metrics" {
+        request = request.header("x-forwarded-for", "192.0.2.1");
+    }
     if method != "GET" {
         request = request.json(&json!({}));
     }
@@ -134,7 +149,9 @@ fn verdict(answer: &Answer) -> &'static str {
         (401, "unauthenticated") => "401",
         (403, "forbidden") => "403",
         (503, "administration_off") => "503",
-        (200 | 201 | 400, _) | (409, "no_deploy_job") | (500, "not_deployable") => "+",
+        (200 | 201 | 400, _) | (409, "no_deploy_job" | "backups_off") | (500, "not_deployable") => {
+            "+"
+        }
         (404, "not_found") if answer.text.contains("not found: ") => "+",
         _ => "?",
     }

@@ -334,7 +334,7 @@ async fn many_guesses_at_the_same_time_are_counted_like_many_in_a_row() {
 async fn failures_are_counted_by_the_address_that_a_trusted_proxy_names() {
     let trusting = TestApp::builder()
         .with_clock(clock())
-        .with_setup(|setup| setup.trusted_proxies = vec!["127.0.0.1".parse().unwrap()])
+        .with_setup(|setup| setup.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()])
         .start()
         .await;
     let wary = TestApp::builder().with_clock(clock()).start().await;

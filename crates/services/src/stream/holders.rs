@@ -105,6 +105,11 @@ impl Holders {
         Some(Slot { holders: Arc::clone(self), holder })
     }
 
+    /// How many streams are held.
+    pub(super) fn streams(&self) -> usize {
+        self.counts().values().sum()
+    }
+
     pub(super) fn are_none(&self) -> bool {
         self.counts().is_empty()
     }
