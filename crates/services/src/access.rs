@@ -23,7 +23,9 @@ struct Bounds {
     permission: Permission,
     /// What exists for the actor.
     visible: Reach,
-    /// The same, as statements take it.
+    /// Whether the permission itself reaches everything.
+    is_everywhere: bool,
+    /// The same as `visible`, as statements take it.
     within: Option<String>,
 }
 
@@ -38,9 +40,12 @@ impl Access {
             return Ok(Self { author, bounds: None });
         }
         let read = actor.reach(Permission::ReadProjects).unwrap_or_default();
-        let visible = actor.reach(permission)?.or(read);
+        let reach = actor.reach(permission)?;
+        let is_everywhere = reach.is_everything();
+        let visible = reach.or(read);
         let within = visible.to_json();
-        let bounds = Bounds { actor: actor.clone(), permission, visible, within };
+        let actor = actor.clone();
+        let bounds = Bounds { actor, permission, visible, is_everywhere, within };
         Ok(Self { author, bounds: Some(Box::new(bounds)) })
     }
 
@@ -49,9 +54,9 @@ impl Access {
         &self.author
     }
 
-    /// Whether nothing is out of reach.
+    /// Whether nothing is out of reach of the permission.
     pub(crate) fn is_everywhere(&self) -> bool {
-        self.within().is_none()
+        self.bounds.as_ref().is_none_or(|bounds| bounds.is_everywhere)
     }
 
     /// The projects that exist for the actor, as a JSON array; none: no project is left out.
@@ -93,7 +98,7 @@ impl Access {
         id: &str,
         document: &Document,
     ) -> Result<Author, Error> {
-        if self.is_everywhere() && self.bounds.is_none() {
+        if self.bounds.is_none() {
             return Ok(self.author.clone());
         }
         self.to(kind, id, project_of(document).as_deref())

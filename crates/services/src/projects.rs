@@ -39,6 +39,15 @@ pub struct ProjectList {
     pub last_updated: Option<String>,
 }
 
+impl ProjectList {
+    fn is_seen_by(&self, access: &Access) -> bool {
+        let seen =
+            |project: &Map<String, Value>| access.sees(project.get("id").and_then(Value::as_str));
+        let read = || serde_json::from_slice::<Vec<Map<String, Value>>>(self.projects.json());
+        access.is_everywhere() || read().is_ok_and(|projects| projects.iter().all(seen))
+    }
+}
+
 /// One operation of a batch: a patch of one project.
 #[derive(Clone, Debug)]
 pub struct BatchOp {
@@ -158,7 +167,7 @@ impl Projects {
         let (mut tx, before) = self.store.begin::<Document>(actor, &author).await?;
         if let Some(before) = before {
             let id = id_of(&before);
-            Access::new(actor, Permission::ReadProjects)?.to_project(&id)?;
+            Access::new(actor, Permission::WriteProjects)?.to_project(&id)?;
             return Ok(before);
         }
         let now = self.store.clock.now();
@@ -288,7 +297,8 @@ impl Projects {
         let (mut tx, before) = self.store.begin::<ProjectList>(actor, author).await?;
         if let Some(before) = before {
             // What was answered then may be of projects that are out of reach by now.
-            return if access.is_everywhere() { Ok(before) } else { list(&mut tx, &filter).await };
+            let is_seen = before.is_seen_by(&access);
+            return if is_seen { Ok(before) } else { list(&mut tx, &filter).await };
         }
         let now = self.store.clock.now();
         let before = tx.projects().order().await?;
