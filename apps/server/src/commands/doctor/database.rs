@@ -151,6 +151,7 @@ async fn look(database: &Database, is_whole: bool) -> Result<Found, String> {
             up_to: end.seq,
             project_id: None,
             operations: None,
+            within: None,
             limit: PAGE,
         };
         let lines = tx.ledger().stretch(stretch).await.map_err(|error| unreadable(&error))?;
@@ -173,8 +174,14 @@ async fn look(database: &Database, is_whole: bool) -> Result<Found, String> {
 
 /// The time of the last line.
 async fn times(tx: &mut pilotdeck_storage::Tx, seq: i64) -> Result<Option<DateTime<Utc>>, String> {
-    let stretch =
-        LedgerStretch { after: seq - 1, up_to: seq, project_id: None, operations: None, limit: 1 };
+    let stretch = LedgerStretch {
+        after: seq - 1,
+        up_to: seq,
+        project_id: None,
+        operations: None,
+        within: None,
+        limit: 1,
+    };
     let lines = tx.ledger().stretch(stretch).await;
     let lines = lines.map_err(|error| format!("it cannot be read: {error}"))?;
     Ok(lines.first().and_then(|line| line.ts.as_str().parse().ok()))
