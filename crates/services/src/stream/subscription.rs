@@ -242,11 +242,8 @@ impl Subscription {
     /// Whether the reader reaches more or less than before; then that counts from now on.
     fn reaches_otherwise(&mut self) -> bool {
         let Some(reach) = self.session.as_mut().and_then(Followed::news) else { return false };
-        let mut interest = self
-            .interest
-            .take()
-            .map(|interest| *interest)
-            .unwrap_or_else(|| Interest { reach: Reach::Everything, ..Interest::default() });
+        let everything = || Interest { reach: Reach::Everything, ..Interest::default() };
+        let mut interest = self.interest.take().map_or_else(everything, |interest| *interest);
         let is_another = interest.reach != reach;
         interest.reach = reach;
         self.interest = (!interest.is_everything()).then(|| Box::new(interest));
