@@ -7,17 +7,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use clap::CommandFactory as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pilotdeck_services::operations::{Phase, Progress};
 use pilotdeck_storage::{Database, Durability, join};
 use tokio::time::interval;
 
-use crate::settings::DatabaseArgs;
+use crate::settings::{Cli, DatabaseArgs, ManArgs};
 
 pub(crate) mod backups;
 pub(crate) mod database;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
+pub(crate) mod health;
 pub(crate) mod ledger;
 pub(crate) mod people;
 pub(crate) mod rollback;
@@ -35,6 +37,12 @@ const IN_PHASE: &str = "{msg} {spinner} {elapsed}";
 pub(crate) fn print_openapi() -> Result<()> {
     io::stdout().write_all(pilotdeck_api::document_text().as_bytes())?;
     Ok(())
+}
+
+/// Writes a manual page for the program and one for each of its commands.
+pub(crate) fn write_manual(args: &ManArgs) -> Result<()> {
+    clap_mangen::generate_to(Cli::command(), &args.folder)
+        .with_context(|| format!("cannot write to {}", args.folder.display()))
 }
 
 /// Shows how far a long command is, to a person at a terminal; nothing to anybody else.

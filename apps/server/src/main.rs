@@ -34,6 +34,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Some(Command::Serve(args)) => Box::pin(serve::serve(args)).await,
             Some(Command::Bench(args)) => bench::bench(&args).await,
             Some(Command::Openapi) => commands::print_openapi(),
+            Some(Command::Man(args)) => commands::write_manual(&args),
+            Some(Command::Health(args)) => commands::health::ask(&args).await,
             Some(Command::Doctor(args)) => return commands::doctor::examine(&args).await,
             Some(Command::Backup(args)) => commands::database::back_up(&args).await,
             Some(Command::Export(args)) => commands::database::export(&args).await,

@@ -87,6 +87,8 @@ error_codes! {
     VersionMismatch = "version_mismatch", CONFLICT;
     /// The id belongs to another thing.
     IdTaken = "id_taken", CONFLICT;
+    /// The project would have no owner any more.
+    LastOwner = "last_owner", CONFLICT;
     /// Another user signs in with this name.
     UsernameTaken = "username_taken", CONFLICT;
     /// Another user has this address.
@@ -310,6 +312,7 @@ impl From<Error> for ApiError {
                     .with_json("event", &Json::document(&event));
                 Self::new(ErrorCode::AlreadyDecided, message).with_data(facts.json())
             }
+            Error::LastOwner => Self::new(ErrorCode::LastOwner, message),
             Error::NoProject => Self::new(ErrorCode::ProposalWithoutProject, message),
             Error::NotDoable(_) => Self::new(ErrorCode::ProposalNotDoable, message),
             Error::NotAnAction { .. } => Self::new(ErrorCode::NotAnAction, message),

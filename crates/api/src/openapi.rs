@@ -24,7 +24,7 @@ use crate::schemas::{
 };
 use crate::sessions::COOKIE;
 use crate::{
-    actions, capabilities, events, history, identity, insights, ledger, limits, metrics,
+    actions, capabilities, events, history, identity, insights, ledger, limits, members, metrics,
     operations, profiles, projects, proposals, runs, stream, usage,
 };
 use pilotdeck_domain::identity::Permission;
@@ -39,6 +39,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .configure(metrics::routes)
         .configure(identity::routes)
         .configure(projects::routes)
+        .configure(members::routes)
         .configure(insights::routes)
         .configure(runs::routes)
         .configure(events::routes)
@@ -103,7 +104,11 @@ pub(crate) struct FieldFailure {
             hours, also after a restart, and 422 `idempotency_key_reused` if anything of the request is different. Keys \
             belong to their principal; all agents are one. What was refused leaves no trace and may be tried again. \
             Operations on people and one's own account, and verifying the ledger, take the header and keep nothing of \
-            their answers.\n\nWhere requests are limited, answers say so: `X-RateLimit-Limit` is how many a minute the caller may \
+            their answers.\n\nAdministrators and agents see everything; other people the projects that they are members of. \
+            What belongs to another project, or to none, does not exist for them: 404, and lists, totals and statistics \
+            leave it out. Too small a role in a project that they see is 403. What they write names projects and runs that \
+            are there. A chosen id that something has which they do not see is 409 `id_taken`.\n\nWhere requests are \
+            limited, answers say so: `X-RateLimit-Limit` is how many a minute the caller may \
             make, `X-RateLimit-Remaining` how many of them are left now, `X-RateLimit-Reset` when all of them are back (in \
             seconds since 1970).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
@@ -114,6 +119,7 @@ pub(crate) struct FieldFailure {
         (name = "auth", description = "Signing in and out, and one's own account"),
         (name = "people", description = "Users, invitations and keys"),
         (name = "projects", description = "Projects"),
+        (name = "members", description = "Who sees a project, and what they may do there"),
         (name = "stats", description = "Statistics over projects and usage"),
         (name = "runs", description = "Stretches of work by agents"),
         (name = "events", description = "What happened, append-only"),

@@ -176,7 +176,7 @@ pub fn serve(
             .app_data(document.clone())
             .wrap(from_fn(guard))
             .wrap(from_fn(console))
-            .wrap(from_fn(limit))
+            .wrap(Condition::new(surface.limiters.are_on(), from_fn(limit)))
             .wrap(from_fn(identify))
             .wrap(sessions::middleware(
                 services.identity.clone(),

@@ -79,6 +79,8 @@ async fn follow_ledger(
         interest: Interest {
             project_id: query.text("projectId"),
             operations: query.text("operations").map(|raw| raw.parse()).transpose()?,
+            // The service fills in how far the caller reaches.
+            ..Interest::default()
         },
         session_key: sessions::sent_key(&request),
         address: client::address(&request),

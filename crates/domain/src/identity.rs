@@ -16,7 +16,7 @@ pub use people::{
     UserDetails, UserPatch, Username,
 };
 pub use permissions::{Permission, ProjectRole, Role, Scope};
-pub use reach::{Memberships, Reach};
+pub use reach::{CATALOG, Memberships, Reach};
 
 /// A person, and where they are a member.
 #[derive(Clone, Debug, PartialEq, Eq)]

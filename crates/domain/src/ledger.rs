@@ -80,6 +80,12 @@ operations! {
     ProjectUpdated = "project.updated";
     /// A project is gone.
     ProjectDeleted = "project.deleted";
+    /// A person became a member of a project.
+    MemberAdded = "member.added";
+    /// A member of a project is something else there now.
+    MemberChanged = "member.changed";
+    /// A person is no member of a project any more.
+    MemberRemoved = "member.removed";
     /// The projects stand in another order.
     ProjectsReordered = "projects.reordered";
     /// An agent run began.
@@ -161,6 +167,8 @@ pub enum SubjectKind {
     Project,
     /// All projects together.
     Projects,
+    /// A member of a project.
+    Member,
     /// An agent run.
     Run,
     /// An event.
@@ -195,6 +203,7 @@ impl SubjectKind {
             Self::Deploy => "deploy",
             Self::Project => "project",
             Self::Projects => "projects",
+            Self::Member => "member",
             Self::Run => "run",
             Self::Event => "event",
             Self::Action => "action",

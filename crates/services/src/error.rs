@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::history::ChangedSince;
 
 /// The kinds of things that can be missing or taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A project.
     Project,
@@ -26,7 +26,13 @@ pub enum Kind {
     Capability,
     /// A user.
     User,
-    /// A session.
+    /// A member of a project.
+    Member,
+    /// An event.
+    Event,
+    /// A usage record.
+    Usage,
+    /// A person's or a client's session.
     Session,
     /// A key.
     Key,
@@ -49,6 +55,9 @@ impl Kind {
             Self::Profile => "Agent profile",
             Self::Capability => "Capability",
             Self::User => "User",
+            Self::Member => "Member",
+            Self::Event => "Event",
+            Self::Usage => "Usage record",
             Self::Session => "Session",
             Self::Key => "Key",
             Self::Invitation => "Invitation",
@@ -88,6 +97,9 @@ pub enum Error {
     /// The thing changed since the caller saw it.
     #[error("Conflict: updatedAt mismatch")]
     Stale(Box<Stale>),
+    /// The project would have no owner any more.
+    #[error("the last owner of a project stays its owner; make somebody else an owner first")]
+    LastOwner,
     /// The proposal was decided otherwise.
     #[error("the proposal was already {decision}")]
     AlreadyDecided {

@@ -109,7 +109,8 @@ impl Stream {
         subscribe: Subscribe,
     ) -> Result<Subscription, Error> {
         let author = actor.require(Permission::ReadLedger)?;
-        let Subscribe { since, interest, session_key, address, most_streams } = subscribe;
+        let reach = actor.reach(Permission::ReadLedger)?;
+        let Subscribe { since, mut interest, session_key, address, most_streams } = subscribe;
         let slot = self
             .0
             .holders
@@ -124,13 +125,17 @@ impl Stream {
             (Some(credential), Some(person)) => {
                 // It is known to be watched first and to be good then, so that its end cannot fall between.
                 let pass = self.0.holders.pass(credential, Rights::of(person));
-                if self.0.rights(&pass.credential).await?.is_none() {
+                let rights = self.0.rights(&pass.credential).await?;
+                if rights.is_none() {
                     return Err(Denied::Unauthenticated.into());
                 }
+                pass.look_at(rights.as_ref());
                 Some(pass)
             }
             _ => None,
         };
+        // Where that changes, the stream ends.
+        interest.reach = reach;
         let Standing { generation, first_seq, last_seq } = self.0.standing().await?;
         let is_kept = |since: &i64| (first_seq - 1..=last_seq).contains(since);
         let (cursor, first) = match since {
@@ -284,6 +289,7 @@ impl Hub {
                 up_to: head,
                 project_id: None,
                 operations: None,
+                within: None,
                 limit: PAGE,
             };
             let lines = tx.ledger().stretch(stretch).await?;

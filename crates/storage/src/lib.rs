@@ -23,6 +23,7 @@ mod identity;
 mod insights;
 mod ledger;
 mod lock;
+mod members;
 mod merger;
 mod meta;
 mod meters;
@@ -67,6 +68,7 @@ pub use insights::{
     DaySum, Dimension, Insights, Money, ProjectCount, TokenFilter, TokenSum, bench,
 };
 pub use ledger::{Ledger, LedgerFilter, LedgerStretch};
+pub use members::{Member, Members};
 pub use meta::Collection;
 pub use meters::Meters;
 pub use open::{LocalTime, OpenError, OpenOptions, Opened, join, open};

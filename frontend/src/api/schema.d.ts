@@ -730,7 +730,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists lines of the ledger, oldest first. */
+        /**
+         * Lists lines of the ledger, oldest first. Who does not reach every project is told of theirs, and of profiles and
+         *     capabilities; the places of other lines are left out.
+         */
         get: operations["list_ledger"];
         put?: never;
         post?: never;
@@ -832,6 +835,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the people who could be made members, for those who own a project. */
+        get: operations["list_people"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects": {
         parameters: {
             query?: never;
@@ -906,6 +926,45 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the members of a project. */
+        get: operations["list_members"];
+        put?: never;
+        /** Makes a user a member of a project. Who is one stays what they are. */
+        post: operations["add_member"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{id}/members/{userId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Removes a member from a project. Owners remove members, and everybody may leave but the last owner. From the next
+         *     request on the project does not exist for them, nor in the streams that they follow.
+         */
+        delete: operations["remove_member"];
+        options?: never;
+        head?: never;
+        /** Makes a member something else. The last owner stays one. */
+        patch: operations["change_member"];
         trace?: never;
     };
     "/api/projects/batch": {
@@ -1285,7 +1344,7 @@ export interface components {
             projectId?: string | null;
             /**
              * Format: int32
-             * @description 400, 404 or 409.
+             * @description 400, 403, 404 or 409.
              */
             status: number;
             /** @description Always false. */
@@ -1379,6 +1438,32 @@ export interface components {
             kind: string;
             /** @description The person's name, if they are still there. */
             name: string | null;
+        };
+        /** @description Somebody who is a member, now or before. */
+        AddedMemberAnswer: {
+            /** @description Whether this request made them one. */
+            created: boolean;
+            /** @description The member. */
+            data: components["schemas"]["MemberView"];
+            /** @description `member exists` when they were one before, and are what they were. */
+            message?: string;
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /**
+         * @description Who is to be a member: named by `userId`, or else by `username`.
+         * @example {
+         *       "username": "ada",
+         *       "role": "editor"
+         *     }
+         */
+        AddMemberBody: {
+            /** @description What they are to be. */
+            role: components["schemas"]["ProjectRole"];
+            /** @description The user. */
+            userId?: string | null;
+            /** @description The name that the user signs in with. */
+            username?: string | null;
         };
         /** @description The usage of one agent. */
         AgentSumView: components["schemas"]["TokenSumView"] & {
@@ -1672,7 +1757,7 @@ export interface components {
             opId: unknown;
             /**
              * Format: int32
-             * @description The status that the operation would have had as a request of its own: 400, 404 or 409.
+             * @description The status that the operation would have had as a request of its own: 400, 403, 404 or 409.
              */
             status: number;
             /** @description Always false. */
@@ -1871,6 +1956,16 @@ export interface components {
             skillPack?: components["schemas"]["Items"] | null;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * @description What a member is to be.
+         * @example {
+         *       "role": "owner"
+         *     }
+         */
+        ChangeMemberBody: {
+            /** @description What they are to be. */
+            role: components["schemas"]["ProjectRole"];
         };
         /**
          * @description A password to replace.
@@ -2372,6 +2467,7 @@ export interface components {
          *     - `method_not_allowed` (405): The resource does not have this method.
          *     - `version_mismatch` (409): The thing changed since it was read.
          *     - `id_taken` (409): The id belongs to another thing.
+         *     - `last_owner` (409): The project would have no owner any more.
          *     - `username_taken` (409): Another user signs in with this name.
          *     - `email_taken` (409): Another user has this address.
          *     - `last_admin` (409): Nobody else could do everything.
@@ -2406,7 +2502,7 @@ export interface components {
          *     - `storage_full` (507): The disk is full.
          * @enum {string}
          */
-        ErrorCode: "malformed_json" | "invalid_field" | "invalid_time" | "invalid_id" | "name_missing" | "invalid_query" | "malformed_upload" | "invalid_backup" | "unauthenticated" | "wrong_credentials" | "second_factor_required" | "wrong_code" | "invitation_invalid" | "invalid_key" | "forbidden" | "host_not_allowed" | "cross_origin" | "request_timeout" | "not_found" | "method_not_allowed" | "version_mismatch" | "id_taken" | "username_taken" | "email_taken" | "last_admin" | "second_factor_state" | "already_decided" | "proposal_without_project" | "proposal_not_doable" | "not_an_action" | "nothing_to_undo" | "not_undoable" | "changed_since" | "under_way" | "would_be_open" | "backups_off" | "no_deploy_job" | "unrecorded" | "body_too_large" | "upload_too_large" | "unsupported_media_type" | "idempotency_key_reused" | "too_many_attempts" | "rate_limited" | "too_many_streams" | "internal" | "backup_failed" | "not_deployable" | "database_busy" | "restoring" | "database_read_only" | "overloaded" | "administration_off" | "storage_full";
+        ErrorCode: "malformed_json" | "invalid_field" | "invalid_time" | "invalid_id" | "name_missing" | "invalid_query" | "malformed_upload" | "invalid_backup" | "unauthenticated" | "wrong_credentials" | "second_factor_required" | "wrong_code" | "invitation_invalid" | "invalid_key" | "forbidden" | "host_not_allowed" | "cross_origin" | "request_timeout" | "not_found" | "method_not_allowed" | "version_mismatch" | "id_taken" | "last_owner" | "username_taken" | "email_taken" | "last_admin" | "second_factor_state" | "already_decided" | "proposal_without_project" | "proposal_not_doable" | "not_an_action" | "nothing_to_undo" | "not_undoable" | "changed_since" | "under_way" | "would_be_open" | "backups_off" | "no_deploy_job" | "unrecorded" | "body_too_large" | "upload_too_large" | "unsupported_media_type" | "idempotency_key_reused" | "too_many_attempts" | "rate_limited" | "too_many_streams" | "internal" | "backup_failed" | "not_deployable" | "database_busy" | "restoring" | "database_read_only" | "overloaded" | "administration_off" | "storage_full";
         /** @description An event that is on the timeline, now or before. */
         EventAnswer: {
             /** @description Whether this request appended it. */
@@ -2900,6 +2996,47 @@ export interface components {
             /** @description Always `alive`. */
             status: string;
         };
+        /** @description A member. */
+        MemberAnswer: {
+            /** @description The member. */
+            data: components["schemas"]["MemberView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /** @description The members of a project. */
+        MembersAnswer: {
+            /** @description The members, the first one first. */
+            data: components["schemas"]["MemberView"][];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+            /**
+             * Format: int64
+             * @description How many there are in `data`.
+             */
+            total: number;
+        };
+        /**
+         * @description A member of a project.
+         * @example {
+         *       "userId": "user-0198c5a2f3b17c4e9d1a2b3c4d5e6f70",
+         *       "username": "ada",
+         *       "role": "editor",
+         *       "addedAt": "2026-02-11T15:00:00.000000Z"
+         *     }
+         */
+        MemberView: {
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            addedAt: string;
+            /** @description What they are in the project. What they are on the installation may allow less. */
+            role: components["schemas"]["ProjectRole"];
+            /** @description Who it is. */
+            userId: string;
+            /** @description The name they sign in with. */
+            username: string;
+        };
         /**
          * @description What was done, without data.
          * @example {
@@ -3094,8 +3231,33 @@ export interface components {
          * @enum {string}
          */
         PendingReview: "pending_review";
+        /** @description The people who could be members. */
+        PeopleAnswer: {
+            /** @description The people, by name, the first 2000. */
+            data: components["schemas"]["PersonNameView"][];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+            /**
+             * Format: int64
+             * @description How many there are in `data`.
+             */
+            total: number;
+        };
         /** @description Percent, 0 to 100. Numeric texts are taken, fractions cut off, and what is out of range becomes the nearest end; anything else is 0. */
         Percent: number;
+        /**
+         * @description Somebody who could be a member.
+         * @example {
+         *       "id": "user-0198c5a2f3b17c4e9d1a2b3c4d5e6f70",
+         *       "username": "ada"
+         *     }
+         */
+        PersonNameView: {
+            /** @description Who it is. */
+            id: string;
+            /** @description The name they sign in with. */
+            username: string;
+        };
         /**
          * @description A line of the ledger.
          * @example {
@@ -6851,8 +7013,26 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description Its project or its run does not exist for the caller; for those who reach everything it need not */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description The body came too slowly */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The id is that of something that the caller does not see */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8015,8 +8195,26 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description Its project does not exist for the caller; for those who reach everything it need not */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description The body came too slowly */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The id or the session is that of a run that the caller does not see */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8462,8 +8660,26 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description The project or the run of the one record does not exist for the caller */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description The body came too slowly */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The id or the session of the one record is that of something that the caller does not see */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10937,6 +11153,71 @@ export interface operations {
             };
         };
     };
+    list_people: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The people */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeopleAnswer"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many requests; the header Retry-After says when to come again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
     list_projects: {
         parameters: {
             query?: {
@@ -11840,6 +12121,533 @@ export interface operations {
                 };
             };
             /** @description It cannot be undone */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The idempotency key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many requests; the header Retry-After says when to come again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    list_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The project
+                 * @example proj-a
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MembersAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many requests; the header Retry-After says when to come again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    add_member: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name that the client gives to this request, such as a UUID. Sent again with the same key within 24 hours, the request is answered as it was and does nothing. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The project
+                 * @example proj-a
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddMemberBody"];
+            };
+        };
+        responses: {
+            /** @description They are a member already, and stay what they are */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddedMemberAnswer"];
+                };
+            };
+            /** @description Added */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddedMemberAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The idempotency key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many requests; the header Retry-After says when to come again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    remove_member: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name that the client gives to this request, such as a UUID. Sent again with the same key within 24 hours, the request is answered as it was and does nothing. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The project
+                 * @example proj-a
+                 */
+                id: string;
+                /**
+                 * @description The member, by id or by user name
+                 * @example ada
+                 */
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The project would have no owner any more */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The idempotency key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many requests; the header Retry-After says when to come again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    change_member: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name that the client gives to this request, such as a UUID. Sent again with the same key within 24 hours, the request is answered as it was and does nothing. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The project
+                 * @example proj-a
+                 */
+                id: string;
+                /**
+                 * @description The member, by id or by user name
+                 * @example ada
+                 */
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeMemberBody"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The project would have no owner any more */
             409: {
                 headers: {
                     [name: string]: unknown;

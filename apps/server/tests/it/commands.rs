@@ -25,6 +25,39 @@ fn the_program_says_what_it_is_and_what_can_be_set() {
     assert_eq!(unknown.code, Some(2));
 }
 
+#[test]
+fn there_is_a_manual_page_for_every_command_that_is_not_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+
+    let written = finish(pilotdeck(folder.path()).args(["man", "."]), "");
+
+    assert_eq!(written.code, Some(0), "{written:?}");
+    let page = fs::read_to_string(folder.path().join("pilotdeck.1")).unwrap();
+    assert!(page.contains("PM_AGENT_TOKEN") && page.contains("pilotdeck\\-restore"), "{page}");
+    assert!(folder.path().join("pilotdeck-ledger-verify.1").exists());
+    assert!(!folder.path().join("pilotdeck-run-deploy-job.1").exists());
+}
+
+#[tokio::test]
+async fn a_server_is_well_as_long_as_it_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&mut serve(folder.path())).await;
+    let port = server.base_url.rsplit_once(':').unwrap().1.to_owned();
+    // Listening everywhere, it listens here, too.
+    let ask = || {
+        let mut command = pilotdeck(folder.path());
+        finish(command.arg("health").env("PM_BIND", "0.0.0.0").env("PM_PORT", &port), "")
+    };
+
+    let while_it_runs = ask();
+    server.stop().await;
+    let afterwards = ask();
+
+    assert_eq!(while_it_runs.code, Some(0), "{while_it_runs:?}");
+    assert!(while_it_runs.stdout.ends_with(" answers\n"), "{while_it_runs:?}");
+    assert!(afterwards.refusal().contains(" is not well"), "{afterwards:?}");
+}
+
 #[tokio::test]
 async fn the_document_is_the_same_wherever_it_is_read() {
     let folder = tempfile::tempdir().unwrap();

@@ -25,6 +25,13 @@ const SPOILED: &[(&str, &str, &str, &str)] = &[
         "id name status category progress notes tags cost budget createdAt updatedAt ifUpdatedAt",
     ),
     ("PUT", "/api/projects/x", "{}", "name revenue actualCost ifUpdatedAt other"),
+    (
+        "POST",
+        "/api/projects/x/members",
+        r#"{"username": "admin", "role": "viewer"}"#,
+        "userId username role",
+    ),
+    ("PATCH", "/api/projects/x/members/x", r#"{"role": "viewer"}"#, "role"),
     ("POST", "/api/projects/reorder", r#"{"ids": ["x"]}"#, "ids"),
     ("POST", "/api/projects/batch", r#"{"ops": []}"#, "ops"),
     (

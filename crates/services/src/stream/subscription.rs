@@ -180,6 +180,9 @@ impl Subscription {
                     // Boxed: one who only waits should not carry the room for reading.
                     match Box::pin(self.replay()).await {
                         Ok(lines) => {
+                            if let Some(end) = self.end(news) {
+                                return Message::Ended(end);
+                            }
                             if let Some(message) = self.lines(lines) {
                                 return message;
                             }
@@ -232,7 +235,7 @@ impl Subscription {
         Some(Message::Lines(lines))
     }
 
-    /// Goes on at the end of the ledger of another file.
+    /// Goes on at the end of the ledger: of another file.
     async fn begin_anew(&mut self) -> Result<Message, Error> {
         let Standing { generation, first_seq, last_seq } = self.hub.standing().await?;
         (self.generation, self.cursor, self.told) = (generation, last_seq, last_seq);
@@ -249,16 +252,27 @@ impl Subscription {
             return Ok(Vec::new());
         }
         let head = tx.ledger().head().await?.seq;
+        let interest = self.interest.as_deref();
+        let within = interest.and_then(|interest| interest.reach.to_json());
         let stretch = LedgerStretch {
             after: self.cursor,
             up_to: head.min(self.cursor + STRETCH),
-            project_id: self.interest.as_ref().and_then(|interest| interest.project_id.as_deref()),
-            operations: self.interest.as_ref().and_then(|interest| {
+            project_id: interest.and_then(|interest| interest.project_id.as_deref()),
+            operations: interest.and_then(|interest| {
                 interest.operations.as_ref().map(pilotdeck_domain::stream::Operations::names)
             }),
+            within: within.as_deref(),
             limit: PAGE,
         };
-        let lines = tx.ledger().stretch(stretch).await?;
+        let is_seen = interest.is_none_or(|interest| {
+            interest.project_id.is_none() || interest.reach.covers(interest.project_id.as_deref())
+        });
+        let lines = if is_seen { tx.ledger().stretch(stretch).await? } else { Vec::new() };
+        drop(tx);
+        if let Some(pass) = self.pass.as_ref().filter(|_| within.is_some()) {
+            // The table may tell of more than was heard of: of a member who was removed, and of what came then.
+            pass.look_at(self.hub.rights(&pass.credential).await?.as_ref());
+        }
         // A full page may end before the stretch does.
         self.cursor = match lines.last() {
             Some(line) if lines.len() == usize::try_from(PAGE).unwrap_or(usize::MAX) => line.seq,

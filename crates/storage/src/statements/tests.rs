@@ -39,13 +39,14 @@ const EXCUSED: [(&str, &str, &str); 13] = [
     ("sums", "COUNT_RUNS", "computes all anew"),
 ];
 
-const ALL: [(&str, &[(&str, &str)]); 14] = [
+const ALL: [(&str, &[(&str, &str)]); 15] = [
     ("capabilities", crate::capabilities::STATEMENTS),
     ("checkpoints", crate::checkpoints::STATEMENTS),
     ("events", crate::events::STATEMENTS),
     ("history", crate::history::STATEMENTS),
     ("insights", crate::insights::STATEMENTS),
     ("ledger", crate::ledger::STATEMENTS),
+    ("members", crate::members::STATEMENTS),
     ("meta", crate::meta::STATEMENTS),
     ("profiles", crate::profiles::STATEMENTS),
     ("projects", crate::projects::STATEMENTS),
