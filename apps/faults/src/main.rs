@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use pilotdeck_faults::{DiskFault, Outcome, Plan, kill_and_restart, try_fault};
+use pilotdeck_faults::{
+    DiskFault, Outcome, Plan, RestorePlan, kill_and_restart, kill_restores, try_fault,
+};
 use serde_json::json;
 
 #[derive(Parser)]
@@ -20,6 +22,27 @@ struct Arguments {
 enum Task {
     /// Kill a server again and again, fill its disk, and compare
     Run(Run),
+    /// Kill restores, again and again, and look at what is there then
+    Restores(Restores),
+}
+
+#[derive(Args)]
+struct Restores {
+    /// The program of the server
+    #[arg(long)]
+    server: PathBuf,
+    /// An empty folder for its files
+    #[arg(long)]
+    folder: PathBuf,
+    /// How often a restore is killed
+    #[arg(long, default_value_t = 50)]
+    rounds: u64,
+    /// What everything random depends on [default: another one each time]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -46,7 +69,38 @@ struct Run {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<ExitCode> {
-    let Task::Run(run) = Arguments::parse().task;
+    match Arguments::parse().task {
+        Task::Run(run) => run_campaign(run).await,
+        Task::Restores(restores) => run_restores(restores).await,
+    }
+}
+
+async fn run_restores(restores: Restores) -> Result<ExitCode> {
+    let Restores { server, folder, rounds, seed, json } = restores;
+    let seed = seed.unwrap_or_else(rand::random);
+    eprintln!("the seed is {seed}");
+    std::fs::create_dir_all(&folder)?;
+    let shows_progress = io::stderr().is_terminal();
+    let plan = RestorePlan { server, folder, rounds, seed };
+    let summary = kill_restores(&plan, |so_far| {
+        if shows_progress {
+            let (done, violations) = (so_far.rounds(), so_far.violations.len());
+            eprint!("\rround {done} of {rounds}: {violations} violations ");
+        }
+    })
+    .await?;
+    if shows_progress {
+        eprintln!();
+    }
+    if json {
+        println!("{:#}", summary.to_json());
+    } else {
+        println!("{summary}");
+    }
+    Ok(if summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn run_campaign(run: Run) -> Result<ExitCode> {
     let seed = run.seed.unwrap_or_else(rand::random);
     eprintln!("the seed is {seed}");
     let kills = run.folder.join("kills");

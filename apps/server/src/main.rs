@@ -14,7 +14,7 @@ mod secret;
 mod serve;
 mod settings;
 
-use settings::{Cli, Command, LedgerCommand, UserCommand};
+use settings::{BackupsCommand, Cli, Command, LedgerCommand, UserCommand};
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
@@ -36,7 +36,15 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Some(Command::Openapi) => commands::print_openapi(),
             Some(Command::Doctor(args)) => return commands::doctor::examine(&args).await,
             Some(Command::Backup(args)) => commands::database::back_up(&args).await,
+            Some(Command::Export(args)) => commands::database::export(&args).await,
+            Some(Command::Import(args)) => commands::database::import(&args).await,
             Some(Command::Restore(args)) => commands::database::restore(&args).await,
+            Some(Command::Rollback(args)) => commands::rollback::roll_back(&args).await,
+            Some(Command::Backups { command }) => match command {
+                BackupsCommand::List(args) => commands::backups::list(&args).await,
+                BackupsCommand::Make(args) => commands::backups::make(&args).await,
+                BackupsCommand::Prove(args) => commands::backups::prove(&args).await,
+            },
             Some(Command::RunDeployJob(args)) => commands::deploy::run(args).await,
             Some(Command::Ledger { command }) => match command {
                 LedgerCommand::Verify(args) => commands::ledger::verify(&args).await,

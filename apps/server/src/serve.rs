@@ -39,6 +39,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     let signing = services.clone();
     let checkpoints = tokio::spawn(async move { signing.ledger.keep_checkpoints().await });
     let deploying = tokio::spawn(services.operations.clone().follow_deploy());
+    let backing_up = tokio::spawn(services.operations.clone().keep_backups());
 
     let ended = tokio::select! {
         () = signals.asked() => None,
@@ -56,6 +57,8 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         warning.abort();
         checkpoints.abort();
         deploying.abort();
+        services.operations.stop_backups().await;
+        backing_up.abort();
         sign_the_end(&services).await;
         services.close().await;
         ended?.context("the server failed")

@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
@@ -25,6 +27,8 @@ const DEFAULT_PORT: u16 = 8689;
 const MIN_SECRET_BYTES: usize = 32;
 /// The most threads that the HTTP server takes.
 const MAX_WORKERS: usize = 512;
+const HOURS: &str = "a number of hours from 1 to 8784";
+const KEPT: &str = "a number from 1 to 10000";
 const WORKERS: &str = "a number from 1 to 512";
 /// Requests a minute where others can reach the server. The console fetches a dozen things for a page; a machine of agents
 /// that does more than this has batches to send.
@@ -51,8 +55,8 @@ Environment (an option wins over its variable; an empty variable is not set):
   PM_ALLOWED_ORIGINS    origins whose pages may use the API, separated by commas
   PM_TRUSTED_PROXIES    addresses or networks (10.0.0.0/8) of proxies in front, separated by commas; each must set
                         X-Forwarded-For, or remove it and set Forwarded
-  PM_RATE_LIMIT         requests a minute that a person may make; 0: no limits [1200 where others can reach the server,
-                        else 0]
+  PM_RATE_LIMIT         requests a minute that a person or a key may make; 0: no limits [1200 where others can reach the
+                        server, else 0]
   PM_RATE_LIMIT_AGENTS  those of the holders of a token at one address (an IPv6 address counts by its first 64 bits);
                         0: no limit [6000 where PM_RATE_LIMIT is not 0]
   PM_RATE_LIMIT_ANONYMOUS
@@ -60,6 +64,9 @@ Environment (an option wins over its variable; an empty variable is not set):
   SESSION_COOKIE_SECURE true: the cookie is for HTTPS only [true behind a trusted proxy, else false]
   PM_WORKERS            threads that serve requests [the number of cores, at most 8]
   PM_MAX_RESTORE_BYTES  the largest database that may be uploaded, in bytes [17179869184: 16 GiB]
+  PM_BACKUP_DIR         a folder for kept backups, better on another disk [none: only those that are asked for and sent]
+  PM_BACKUP_EVERY_HOURS the hours from one kept backup to the next [24]
+  PM_BACKUP_KEEP        how many are kept [7]
   PM_DEPLOY_SCRIPT      the script that a deploy job runs [deploy_pull_restart.sh in the folder of the installation, which
                         is the one with the folder data, or else the one with the database]
   PM_MAX_STREAMS        streams of the ledger that one principal may hold at a time [64]
@@ -105,8 +112,19 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Copy the database to a file; a server may be running
     Backup(BackupArgs),
+    /// Work with the backups that are kept; a server may be running
+    Backups {
+        #[command(subcommand)]
+        command: BackupsCommand,
+    },
     /// Make a file the database, such as a backup or the database of an older PilotDeck; the one before stays beside it
     Restore(RestoreArgs),
+    /// Go back to what the database was before an upgrade or a restore (pm.db.bak.<time>); the present one stays beside it
+    Rollback(RollbackArgs),
+    /// Write all rows of the database to an archive of JSON lines; a server may be running
+    Export(OutputArgs),
+    /// Make a database of an archive; the one before stays beside it
+    Import(ImportArgs),
     /// Run a deploy job to its end: what the server starts
     #[command(hide = true)]
     RunDeployJob(DeployJobArgs),
@@ -122,6 +140,17 @@ pub(crate) enum Command {
     },
 }
 
+/// Commands about kept backups.
+#[derive(Subcommand)]
+pub(crate) enum BackupsCommand {
+    /// List them, newest first, with what is known of each
+    List(BackupsArgs),
+    /// Make one now, and prove it: restore it to a file of its own, and compare
+    Make(BackupsArgs),
+    /// Prove one of them, or the newest
+    Prove(ProveArgs),
+}
+
 /// Commands about the ledger.
 #[derive(Subcommand)]
 pub(crate) enum LedgerCommand {
@@ -131,7 +160,7 @@ pub(crate) enum LedgerCommand {
     /// Sign where the ledger stands; a server may be running
     Checkpoint(DatabaseArgs),
     /// Write the whole ledger with its checkpoints to a file, for `verify --export`; a server may be running
-    Export(ExportArgs),
+    Export(OutputArgs),
     /// Print the public key that proves checkpoints
     Key(DatabaseArgs),
 }
@@ -222,11 +251,6 @@ impl BenchArgs {
     }
 }
 
-/// The folder of kept backups, if there is one.
-pub(crate) fn backup_folder() -> Option<PathBuf> {
-    raw_variable("PM_BACKUP_DIR").map(PathBuf::from)
-}
-
 /// The path of the database and `ending`.
 pub(crate) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
@@ -292,7 +316,7 @@ pub(crate) struct VerifyArgs {
 
 /// Where to write an export.
 #[derive(Args)]
-pub(crate) struct ExportArgs {
+pub(crate) struct OutputArgs {
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     /// The file to write; it must not be there yet [default: the standard output]
@@ -316,6 +340,61 @@ pub(crate) struct RestoreArgs {
     /// The file that becomes the database; it stays as it is
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// Also while a server has the database open. What that server writes from then on is lost: stop it at once
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Which backups.
+#[derive(Args)]
+pub(crate) struct BackupsArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// The folder that they are in [default: what the environment says]
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+}
+
+impl BackupsArgs {
+    /// How they are kept.
+    pub(crate) fn settings(&self) -> Result<operations::BackupSettings> {
+        let settings = backups(self.dir.clone())?;
+        settings
+            .context("there is no folder for backups: set PM_BACKUP_DIR, or name one with --dir")
+    }
+}
+
+/// Which backup to prove.
+#[derive(Args)]
+pub(crate) struct ProveArgs {
+    /// Its name, as it is listed [default: the newest]
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) backups: BackupsArgs,
+}
+
+/// What to go back to.
+#[derive(Args)]
+pub(crate) struct RollbackArgs {
+    /// The copy, as it is listed [default: the newest one from before an upgrade]
+    #[arg(value_name = "COPY")]
+    pub(crate) copy: Option<PathBuf>,
+    /// Only list what there is to go back to
+    #[arg(long, conflicts_with = "copy")]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+/// What to import.
+#[derive(Args)]
+pub(crate) struct ImportArgs {
+    /// The archive, as `pilotdeck export` writes it; - is the standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) archive: PathBuf,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     /// Also while a server has the database open. What that server writes from then on is lost: stop it at once
@@ -364,6 +443,8 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) max_streams: usize,
     pub(crate) max_restore_bytes: u64,
+    /// Which backups are kept.
+    pub(crate) backups: Option<operations::BackupSettings>,
     /// The script of deploy jobs, if it is not the one in the folder of the installation.
     pub(crate) deploy_script: Option<PathBuf>,
     /// The file with the key that signs checkpoints, if it is not the one beside the database.
@@ -415,6 +496,7 @@ impl Settings {
                 .unwrap_or(pilotdeck_api::MAX_STREAMS),
             max_restore_bytes: parsed("PM_MAX_RESTORE_BYTES", "a number of bytes")?
                 .unwrap_or(operations::MAX_RESTORE_BYTES),
+            backups: backups(None)?,
             deploy_script: raw_variable("PM_DEPLOY_SCRIPT").map(PathBuf::from),
             ledger_key: ledger_key(),
         })
@@ -441,6 +523,7 @@ impl Settings {
         Ok(operations::Settings {
             max_restore_bytes: self.max_restore_bytes,
             is_reachable: self.is_reachable(),
+            backups: self.backups.clone(),
             deploy: operations::DeploySettings {
                 script,
                 root: root.to_owned(),
@@ -449,6 +532,17 @@ impl Settings {
             ..operations::Settings::default()
         })
     }
+}
+
+/// Which backups are kept: those in `folder`, or else where the environment says, if it does.
+fn backups(folder: Option<PathBuf>) -> Result<Option<operations::BackupSettings>> {
+    let every = bounded("PM_BACKUP_EVERY_HOURS", HOURS, 1..=8_784)?;
+    let every = every.map_or(operations::EVERY, Duration::from_hours);
+    let keep = bounded("PM_BACKUP_KEEP", KEPT, 1..=10_000)?.unwrap_or(operations::KEEP);
+    let folder = folder.or_else(|| raw_variable("PM_BACKUP_DIR").map(PathBuf::from));
+    let Some(folder) = folder else { return Ok(None) };
+    let folder = std::path::absolute(folder).context("PM_BACKUP_DIR")?;
+    Ok(Some(operations::BackupSettings { folder, every, keep }))
 }
 
 /// What to log, and how.
@@ -529,6 +623,17 @@ fn parsed<T: FromStr>(name: &str, expected: &str) -> Result<Option<T>> {
     match value.parse() {
         Ok(parsed) => Ok(Some(parsed)),
         Err(_) => bail!("{name} is {value}: it must be {expected}"),
+    }
+}
+
+fn bounded<T: FromStr + PartialOrd>(
+    name: &str,
+    expected: &str,
+    bounds: RangeInclusive<T>,
+) -> Result<Option<T>> {
+    match parsed(name, expected)? {
+        Some(value) if !bounds.contains(&value) => bail!("{name} must be {expected}"),
+        value => Ok(value),
     }
 }
 

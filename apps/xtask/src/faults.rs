@@ -8,9 +8,12 @@ use xtask::workspace::{Profile, Workspace};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// How often the server is killed and started again.
-    #[arg(long, default_value_t = 200)]
-    rounds: u64,
+    /// How often the server is killed and started again, or a restore is killed [default: 200, of restores 50].
+    #[arg(long)]
+    rounds: Option<u64>,
+    /// Kill restores.
+    #[arg(long)]
+    restores: bool,
     /// What everything random depends on: the seed that a failure printed.
     #[arg(long)]
     seed: Option<u64>,
@@ -27,9 +30,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
     let server = workspace.build_server(profile)?;
     let campaign = workspace.build("pilotdeck-faults", "pilotdeck-faults", profile)?;
     let mut command = Command::new(campaign);
-    command.arg("run").arg("--server").arg(server);
+    command.arg(if arguments.restores { "restores" } else { "run" }).arg("--server").arg(server);
     command.arg("--folder").arg(workspace.scratch("faults")?);
-    command.arg("--rounds").arg(arguments.rounds.to_string());
+    if let Some(rounds) = arguments.rounds {
+        command.arg("--rounds").arg(rounds.to_string());
+    }
     if let Some(seed) = arguments.seed {
         command.arg("--seed").arg(seed.to_string());
     }

@@ -161,7 +161,7 @@ struct ListCapabilitiesQuery {
     tag = "capabilities",
     params(ListCapabilitiesQuery),
     responses((status = 200, description = "The capabilities", body = CapabilitiesAnswer)),
-    extensions(("x-permission" = json!("agents.read"))),
+    extensions(("x-permission" = json!("catalog.read"))),
 )]
 #[get("/api/agent/capabilities")]
 async fn list_capabilities(services: Data<Services>, caller: Caller, query: Query) -> ApiResult {
@@ -177,7 +177,7 @@ async fn list_capabilities(services: Data<Services>, caller: Caller, query: Quer
         (status = 201, description = "Created", body = CapabilityCreatedAnswer),
         (status = 200, description = "It exists already, and is as it was", body = CapabilityCreatedAnswer),
     ),
-    extensions(("x-permission" = json!("agents.write"))),
+    extensions(("x-permission" = json!("catalog.write"))),
 )]
 #[post("/api/agent/capabilities")]
 async fn create_capability(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
@@ -190,7 +190,7 @@ async fn create_capability(services: Data<Services>, caller: Caller, body: Body)
     tag = "capabilities",
     params(("id" = String, Path, description = "The capability", example = "cap-safety")),
     responses((status = 200, description = "The capability", body = CapabilityAnswer)),
-    extensions(("x-permission" = json!("agents.read"))),
+    extensions(("x-permission" = json!("catalog.read"))),
 )]
 #[get("/api/agent/capabilities/{id}")]
 async fn get_capability(services: Data<Services>, caller: Caller, id: Id) -> ApiResult {
@@ -204,7 +204,7 @@ async fn get_capability(services: Data<Services>, caller: Caller, id: Id) -> Api
     params(("id" = String, Path, description = "The capability", example = "cap-safety")),
     request_body = ChangeCapabilityBody,
     responses((status = 200, description = "Changed", body = CapabilityAnswer)),
-    extensions(("x-permission" = json!("agents.write"))),
+    extensions(("x-permission" = json!("catalog.write"))),
 )]
 #[patch("/api/agent/capabilities/{id}")]
 async fn change_capability(
@@ -222,7 +222,7 @@ async fn change_capability(
     tag = "capabilities",
     params(("id" = String, Path, description = "The capability", example = "cap-safety")),
     responses((status = 200, description = "Deleted", body = MessageAnswer)),
-    extensions(("x-permission" = json!("agents.write"))),
+    extensions(("x-permission" = json!("catalog.write"))),
 )]
 #[delete("/api/agent/capabilities/{id}")]
 async fn delete_capability(services: Data<Services>, caller: Caller, id: Id) -> ApiResult {

@@ -97,6 +97,8 @@ error_codes! {
     UnderWay = "under_way", CONFLICT;
     /// With the restored database, anybody who reaches the server could sign in.
     WouldBeOpen = "would_be_open", CONFLICT;
+    /// No backups are kept: there is no folder for them.
+    BackupsOff = "backups_off", CONFLICT;
     /// No deploy job is running.
     NoDeployJob = "no_deploy_job", CONFLICT;
     /// What was then is not recorded: the ledger begins later, or something that writes none changed it.
@@ -117,6 +119,8 @@ error_codes! {
     TooManyStreams = "too_many_streams", TOO_MANY_REQUESTS;
     /// Our fault; the details are in the log.
     Internal = "internal", INTERNAL_SERVER_ERROR;
+    /// A backup cannot be made or kept: the folder cannot be used, or the copy was not right.
+    BackupFailed = "backup_failed", INTERNAL_SERVER_ERROR;
     /// No deploy job can be begun: there is no script, or it cannot be started.
     NotDeployable = "not_deployable", INTERNAL_SERVER_ERROR;
     /// The database is held by another process; try again.
@@ -259,6 +263,7 @@ impl From<Denied> for ApiError {
         match denied {
             Denied::Unauthenticated => Self::new(ErrorCode::Unauthenticated, denied.to_string()),
             Denied::Forbidden => Self::new(ErrorCode::Forbidden, denied.to_string()),
+            Denied::Hidden => Self::new(ErrorCode::NotFound, denied.to_string()),
         }
     }
 }
@@ -307,10 +312,14 @@ impl From<Error> for ApiError {
                 header: Some((RETRY_AFTER, "15".to_owned())),
                 ..Self::new(ErrorCode::TooManyStreams, message)
             },
-            Error::NoDatabase(_) => Self::new(ErrorCode::InvalidBackup, message),
+            Error::NoDatabase(_) | Error::NoArchive(_) => {
+                Self::new(ErrorCode::InvalidBackup, message)
+            }
             Error::TooLarge { .. } => Self::new(ErrorCode::UploadTooLarge, message),
             Error::WouldBeOpen => Self::new(ErrorCode::WouldBeOpen, message),
             Error::UnderWay(_) => Self::new(ErrorCode::UnderWay, message),
+            Error::BackupsOff => Self::new(ErrorCode::BackupsOff, message),
+            Error::BackupFailed(_) => Self::new(ErrorCode::BackupFailed, message),
             Error::NoDeployJob => Self::new(ErrorCode::NoDeployJob, message),
             Error::NotDeployable(_) => Self::new(ErrorCode::NotDeployable, message),
             Error::Unavailable(unavailable) => unavailable.into(),

@@ -55,15 +55,16 @@ fn check(request: &ServiceRequest, surface: &Surface) -> Result<(), ApiError> {
 fn principals(request: &ServiceRequest, setup: &Setup) -> Vec<Principal> {
     let agent = header(request, AGENT_HEADER);
     let token = header(request, ADMIN_HEADER);
-    let mut principals: Vec<Principal> =
-        sessions::person(&request.get_session()).into_iter().collect();
+    let person = sessions::person(&request.get_session()).map(Principal::Person);
+    let mut principals: Vec<Principal> = person.into_iter().collect();
     match &setup.agent_token {
         // A wrong agent token is not rescued by a right one in the other header.
         Some(secret) if agent.or(token).is_some_and(|sent| matches(sent, secret)) => {
             principals.push(Principal::Agent);
         }
-        Some(_) => {}
-        None => principals.push(Principal::Anybody),
+        // Who says who they are may do what they may, and no more, also where nobody has to.
+        None if principals.is_empty() => principals.push(Principal::Anybody),
+        Some(_) | None => {}
     }
     if let Some(secret) = &setup.admin_token
         && token.is_some_and(|sent| matches(sent, secret))

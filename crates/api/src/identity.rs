@@ -2,7 +2,8 @@
 
 use actix_session::Session;
 use actix_web::{HttpRequest, get, post, web::Data};
-use pilotdeck_domain::identity::{Denied, NewPassword, User};
+use pilotdeck_domain::identity::{Denied, NewPassword, Role};
+use pilotdeck_domain::ids::UserId;
 use pilotdeck_services::Services;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -58,7 +59,7 @@ struct AccountView {
     /// The name they sign in with.
     username: String,
     /// What they are here.
-    role: String,
+    role: Role,
     /// Whether the password is the one of the first start, which should be changed.
     password_is_default: bool,
 }
@@ -124,7 +125,8 @@ async fn sign_in(
         tracing::error!(%error, "a session could not be begun");
         ApiError::new(ErrorCode::Internal, "the session could not be begun")
     })?;
-    Ok(account(&signed_in.user, signed_in.password_is_default).ok())
+    let user = &signed_in.user;
+    Ok(account(&user.id, &user.username, user.role, signed_in.password_is_default).ok())
 }
 
 /// Says who signed in.
@@ -135,9 +137,9 @@ async fn sign_in(
 )]
 #[get("/api/auth/me")]
 async fn get_account(services: Data<Services>, caller: Caller) -> ApiResult {
-    let user = caller.user().ok_or(Denied::Unauthenticated)?;
-    let is_default = services.identity.has_default_password(&user.id).await?;
-    Ok(account(&user, is_default).ok())
+    let person = caller.person().ok_or(Denied::Unauthenticated)?;
+    let is_default = services.identity.has_default_password(&person.id).await?;
+    Ok(account(&person.id, &person.username, person.role, is_default).ok())
 }
 
 /// Signs a person out. Without a session there is nothing to do.
@@ -184,11 +186,11 @@ async fn change_password(
     Ok(Object::success().with("message", &"password changed; all other sessions are over").ok())
 }
 
-fn account(user: &User, password_is_default: bool) -> Object {
+fn account(id: &UserId, username: &str, role: Role, password_is_default: bool) -> Object {
     let user = json!({
-        "id": user.id,
-        "username": user.username,
-        "role": user.role,
+        "id": id,
+        "username": username,
+        "role": role,
         "passwordIsDefault": password_is_default,
     });
     data(&Json::of(&json!({ "user": user })))

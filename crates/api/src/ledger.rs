@@ -193,7 +193,7 @@ struct LedgerKeyAnswer {
 #[utoipa::path(
     tag = "ledger",
     responses((status = 200, description = "The key", body = LedgerKeyAnswer)),
-    extensions(("x-permission" = json!("ledger.read"))),
+    extensions(("x-permission" = json!("ledger.prove"))),
 )]
 #[get("/api/ledger/key")]
 async fn get_ledger_key(services: Data<Services>, caller: Caller) -> ApiResult {
@@ -211,7 +211,7 @@ async fn get_ledger_key(services: Data<Services>, caller: Caller) -> ApiResult {
 #[utoipa::path(
     tag = "ledger",
     responses((status = 200, description = "The file", body = String, content_type = "application/x-ndjson")),
-    extensions(("x-permission" = json!("ledger.read"))),
+    extensions(("x-permission" = json!("ledger.prove"))),
 )]
 #[get("/api/ledger/export")]
 async fn export_ledger(services: Data<Services>, caller: Caller) -> ApiResult {
@@ -336,7 +336,7 @@ struct VerificationsAnswer {
 #[utoipa::path(
     tag = "ledger",
     responses((status = 200, description = "What it found", body = VerificationAnswer)),
-    extensions(("x-permission" = json!("ledger.read"))),
+    extensions(("x-permission" = json!("ledger.prove"))),
 )]
 #[post("/api/ledger/verification")]
 async fn verify_ledger(services: Data<Services>, caller: Caller) -> ApiResult {
@@ -348,7 +348,7 @@ async fn verify_ledger(services: Data<Services>, caller: Caller) -> ApiResult {
 #[utoipa::path(
     tag = "ledger",
     responses((status = 200, description = "Both", body = VerificationsAnswer)),
-    extensions(("x-permission" = json!("ledger.read"))),
+    extensions(("x-permission" = json!("ledger.prove"))),
 )]
 #[get("/api/ledger/verification")]
 async fn get_verification(services: Data<Services>, caller: Caller) -> ApiResult {

@@ -107,6 +107,7 @@ struct Now {
     log_bytes: Gauge,
     free_bytes: Gauge<f64, AtomicU64>,
     backups: Gauge<f64, AtomicU64>,
+    backups_bad: Gauge<f64, AtomicU64>,
     backup_bytes: Gauge<f64, AtomicU64>,
     backup_proven: Gauge<f64, AtomicU64>,
     resident_bytes: Gauge<f64, AtomicU64>,
@@ -266,6 +267,11 @@ impl Now {
         for (name, help, gauge) in [
             ("disk_free_bytes", "What is free on the disk of the database", &self.free_bytes),
             ("backups_kept", "Backups that are kept; NaN without a schedule", &self.backups),
+            (
+                "backups_bad",
+                "Those that are not what was written, or could not be restored",
+                &self.backups_bad,
+            ),
             ("backups_kept_bytes", "Their size; NaN without a schedule", &self.backup_bytes),
             (
                 "backup_last_proven_timestamp_seconds",
@@ -303,10 +309,12 @@ impl Now {
         self.database_bytes.set(whole(figures.database_bytes));
         self.log_bytes.set(whole(figures.log_bytes));
         self.free_bytes.set(float(figures.free_bytes));
-        let backups = figures.backups;
-        self.backups.set(float(backups.map(|backups| backups.kept)));
+        let backups = figures.backups.as_ref();
+        self.backups.set(float(backups.map(|backups| backups.kept as u64)));
+        self.backups_bad.set(float(backups.map(|backups| backups.bad as u64)));
         self.backup_bytes.set(float(backups.map(|backups| backups.bytes)));
-        let proven = backups.and_then(|backups| backups.last_proven);
+        let proven = backups.filter(|backups| backups.last_proof_held == Some(true));
+        let proven = proven.and_then(|backups| backups.last_proof_at);
         self.backup_proven.set(proven.map_or(f64::NAN, |proven| proven.timestamp() as f64));
         self.resident_bytes.set(float(process::resident_bytes()));
         self.cpu_seconds

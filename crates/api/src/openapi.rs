@@ -208,7 +208,8 @@ fn complete(path: &str, operation: &mut Operation, changes: bool) {
     let takes_body = operation.request_body.is_some();
     let is_filed = |tag: &str| operation.tags.iter().flatten().any(|filed| filed == tag);
     // Who may read and no more changes nothing, whatever the method.
-    let writes = changes && permission != Permission::ReadLedger;
+    let reads = [Permission::ReadLedger, Permission::ProveLedger].contains(&permission);
+    let writes = changes && !reads;
     let keeps_receipts = writes && !is_filed("auth") && permission != Permission::Administer;
     if keeps_receipts {
         let parameters = operation.parameters.get_or_insert_default();
@@ -301,8 +302,12 @@ fn credentials(permission: Permission) -> Vec<SecurityRequirement> {
     };
     match permission {
         Permission::Public => vec![SecurityRequirement::default()],
-        Permission::OwnAccount | Permission::DecideProposals => any(&["session"]),
-        Permission::ReadLedger | Permission::Administer => any(&["adminToken", "session"]),
+        Permission::OwnAccount | Permission::DecideProposals | Permission::WriteMembers => {
+            any(&["session"])
+        }
+        Permission::ReadLedger | Permission::ProveLedger | Permission::Administer => {
+            any(&["adminToken", "session"])
+        }
         _ => any(&["agentToken", "session"]),
     }
 }

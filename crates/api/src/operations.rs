@@ -18,6 +18,7 @@ use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
 use crate::schemas::Yes;
 use crate::server::Surface;
 
+mod backups;
 mod database;
 mod deploy;
 mod health;
@@ -34,7 +35,14 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(get_meta)
         .service(get_openapi)
         .service(database::back_up_database)
+        .service(database::export_database)
         .service(database::restore_database)
+        .service(backups::list_backups)
+        .service(backups::make_backup)
+        .service(backups::prove_backup)
+        .service(backups::get_backup)
+        .service(backups::restore_backup)
+        .service(backups::delete_backup)
         .service(deploy::start_deploy)
         .service(deploy::cancel_deploy)
         .service(deploy::get_deploy_status)

@@ -180,7 +180,7 @@ struct ListProfilesQuery {
     tag = "profiles",
     params(ListProfilesQuery),
     responses((status = 200, description = "The profiles", body = ProfilesAnswer)),
-    extensions(("x-permission" = json!("agents.read"))),
+    extensions(("x-permission" = json!("catalog.read"))),
 )]
 #[get("/api/agent/profiles")]
 async fn list_profiles(services: Data<Services>, caller: Caller, query: Query) -> ApiResult {
@@ -196,7 +196,7 @@ async fn list_profiles(services: Data<Services>, caller: Caller, query: Query) -
         (status = 201, description = "Created", body = ProfileCreatedAnswer),
         (status = 200, description = "It exists already, and is as it was", body = ProfileCreatedAnswer),
     ),
-    extensions(("x-permission" = json!("agents.write"))),
+    extensions(("x-permission" = json!("catalog.write"))),
 )]
 #[post("/api/agent/profiles")]
 async fn create_profile(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
@@ -209,7 +209,7 @@ async fn create_profile(services: Data<Services>, caller: Caller, body: Body) ->
     tag = "profiles",
     params(("id" = String, Path, description = "The profile", example = "agent-reviewer")),
     responses((status = 200, description = "The profile", body = ProfileAnswer)),
-    extensions(("x-permission" = json!("agents.read"))),
+    extensions(("x-permission" = json!("catalog.read"))),
 )]
 #[get("/api/agent/profiles/{id}")]
 async fn get_profile(services: Data<Services>, caller: Caller, id: Id) -> ApiResult {
@@ -223,7 +223,7 @@ async fn get_profile(services: Data<Services>, caller: Caller, id: Id) -> ApiRes
     params(("id" = String, Path, description = "The profile", example = "agent-reviewer")),
     request_body = ChangeProfileBody,
     responses((status = 200, description = "Changed", body = ProfileAnswer)),
-    extensions(("x-permission" = json!("agents.write"))),
+    extensions(("x-permission" = json!("catalog.write"))),
 )]
 #[patch("/api/agent/profiles/{id}")]
 async fn change_profile(services: Data<Services>, caller: Caller, id: Id, body: Body) -> ApiResult {
@@ -236,7 +236,7 @@ async fn change_profile(services: Data<Services>, caller: Caller, id: Id, body: 
     tag = "profiles",
     params(("id" = String, Path, description = "The profile", example = "agent-reviewer")),
     responses((status = 200, description = "Deleted", body = MessageAnswer)),
-    extensions(("x-permission" = json!("agents.write"))),
+    extensions(("x-permission" = json!("catalog.write"))),
 )]
 #[delete("/api/agent/profiles/{id}")]
 async fn delete_profile(services: Data<Services>, caller: Caller, id: Id) -> ApiResult {

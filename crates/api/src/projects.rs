@@ -279,7 +279,7 @@ async fn list_projects(services: Data<Services>, caller: Caller, query: Query) -
         (status = 201, description = "Created", body = ProjectChangedAnswer),
         (status = 409, description = "The id is in use", body = crate::openapi::Failure),
     ),
-    extensions(("x-permission" = json!("projects.write"))),
+    extensions(("x-permission" = json!("projects.create"))),
 )]
 #[post("/api/projects")]
 async fn create_project(services: Data<Services>, caller: Caller, body: Body) -> ApiResult {
@@ -352,7 +352,7 @@ async fn changed(services: &Services, caller: &Caller, id: &Id, body: Body) -> A
     tag = "projects",
     params(("id" = String, Path, description = "The project", example = "proj-a")),
     responses((status = 200, description = "Deleted", body = MessageAnswer)),
-    extensions(("x-permission" = json!("projects.write"))),
+    extensions(("x-permission" = json!("projects.delete"))),
 )]
 #[delete("/api/projects/{id}")]
 async fn delete_project(services: Data<Services>, caller: Caller, id: Id) -> ApiResult {

@@ -1,7 +1,7 @@
 //! The browser's session cookie. The sign-in verb makes the session and its key; what is kept here only carries the key
 //! to the browser and back, so that the row, the ledger line and the cookie have one origin.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use actix_session::config::{BrowserSession, CookieContentSecurity};
 use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
@@ -9,7 +9,7 @@ use actix_session::{Session, SessionExt as _, SessionMiddleware};
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Key, SameSite};
-use pilotdeck_domain::identity::{Principal, User};
+use pilotdeck_domain::identity::{Person, ProjectRole, Role};
 use pilotdeck_domain::ids::UserId;
 use pilotdeck_services::identity::Identity;
 use pilotdeck_services::{Error, Unavailable};
@@ -56,17 +56,19 @@ pub(crate) fn sent_key(request: &HttpRequest) -> Option<String> {
 }
 
 /// The person whose session it is.
-pub(crate) fn person(session: &Session) -> Option<Principal> {
-    let (id, username, role): (String, String, String) = session.get(USER).ok().flatten()?;
-    Some(Principal::Person { id: UserId::stored(id), username, role })
+pub(crate) fn person(session: &Session) -> Option<Person> {
+    let (id, username, role, memberships): (String, String, Role, BTreeMap<String, ProjectRole>) =
+        session.get(USER).ok().flatten()?;
+    Some(Person { id: UserId::stored(id), username, role, memberships: memberships.into() })
 }
 
 impl Sessions {
-    fn state(key: &str, user: &User) -> serde_json::Result<HashMap<String, String>> {
-        let user = (user.id.as_str(), &user.username, &user.role);
+    fn state(key: &str, person: &Person) -> serde_json::Result<HashMap<String, String>> {
+        let Person { id, username, role, memberships } = person;
+        let person = (id.as_str(), username, role, memberships.as_ref());
         Ok(HashMap::from([
             (KEY.to_owned(), serde_json::to_string(key)?),
-            (USER.to_owned(), serde_json::to_string(&user)?),
+            (USER.to_owned(), serde_json::to_string(&person)?),
         ]))
     }
 
@@ -80,12 +82,13 @@ impl Sessions {
 
 impl SessionStore for Sessions {
     async fn load(&self, key: &SessionKey) -> Result<Option<HashMap<String, String>>, LoadError> {
-        let user = match self.0.session(key.as_ref()).await {
+        let person = match self.0.session(key.as_ref()).await {
             // What needs a person says so; the console needs none.
             Err(Error::Unavailable(Unavailable::Restoring)) => None,
             found => found.map_err(|error| LoadError::Other(error.into()))?,
         };
-        user.map(|user| Self::state(key.as_ref(), &user))
+        person
+            .map(|person| Self::state(key.as_ref(), &person))
             .transpose()
             .map_err(|error| LoadError::Deserialization(error.into()))
     }

@@ -298,7 +298,7 @@ async fn list_usage(services: Data<Services>, caller: Caller, query: Query) -> A
     tag = "usage",
     request_body = RecordUsageBody,
     responses((status = 200, description = "The outcome of each record", body = RecordedAnswer)),
-    extensions(("x-permission" = json!("agents.write"))),
+    extensions(("x-permission" = json!("usage.record"))),
 )]
 #[post("/api/agent/usage")]
 async fn record_usage(services: Data<Services>, caller: Caller, mut body: Body) -> ApiResult {

@@ -4,95 +4,50 @@
 //! that holds becomes a [`Principal`] of the request's [`Actor`]; an operation asks the actor for its [`Permission`]
 //! and gets the [`Author`] in whose name the change is recorded.
 
-use std::str::FromStr;
-
 use crate::InvalidInput;
-use crate::ids::UserId;
+use crate::ids::{KeyId, UserId};
 
-/// What an operation asks of the one who calls it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Permission {
-    /// Nothing: anybody who reaches the server.
-    Public,
-    /// To be a person who signed in.
-    OwnAccount,
-    /// To read projects.
-    ReadProjects,
-    /// To create, change, order and delete projects.
-    WriteProjects,
-    /// To read statistics.
-    ReadStats,
-    /// To read runs, events, profiles, capabilities and usage.
-    ReadAgents,
-    /// To record runs, events, actions, profiles, capabilities and usage.
-    WriteAgents,
-    /// To decide what agents only proposed.
-    DecideProposals,
-    /// To read the ledger.
-    ReadLedger,
-    /// To operate the installation: backup, restore, deploy.
-    Administer,
+mod permissions;
+mod reach;
+
+pub use permissions::{Permission, ProjectRole, Role, Scope};
+pub use reach::{Memberships, Reach};
+
+/// A person, and where they are a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Who it is.
+    pub id: UserId,
+    /// The name they sign in with.
+    pub username: String,
+    /// What they are on this installation.
+    pub role: Role,
+    /// What they are in projects. An administrator needs to be nothing.
+    pub memberships: Memberships,
 }
 
-impl Permission {
-    /// Every permission, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
-        Self::Public,
-        Self::OwnAccount,
-        Self::ReadProjects,
-        Self::WriteProjects,
-        Self::ReadStats,
-        Self::ReadAgents,
-        Self::WriteAgents,
-        Self::DecideProposals,
-        Self::ReadLedger,
-        Self::Administer,
-    ];
-
-    /// The name in the OpenAPI document (`x-permission`).
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::OwnAccount => "account",
-            Self::ReadProjects => "projects.read",
-            Self::WriteProjects => "projects.write",
-            Self::ReadStats => "stats.read",
-            Self::ReadAgents => "agents.read",
-            Self::WriteAgents => "agents.write",
-            Self::DecideProposals => "proposals.decide",
-            Self::ReadLedger => "ledger.read",
-            Self::Administer => "administer",
-        }
-    }
+/// A key of a person, which may do no more than they, what it is for, and in its project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Which one.
+    pub id: KeyId,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it is for.
+    pub scopes: Vec<Scope>,
+    /// The only project that it opens, if there is one.
+    pub project: Option<String>,
+    /// Whose it is.
+    pub owner: Person,
 }
-
-impl FromStr for Permission {
-    type Err = InvalidInput;
-
-    fn from_str(raw: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|permission| permission.as_str() == raw)
-            .ok_or_else(|| InvalidInput::new("permission", format!("{raw} is no permission")))
-    }
-}
-
-/// The role of a person who may operate the installation.
-pub const ADMIN: &str = "admin";
 
 /// Someone whose credential holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
     /// A person who signed in.
-    Person {
-        /// Who it is.
-        id: UserId,
-        /// The name they sign in with.
-        username: String,
-        /// What they are here; [`ADMIN`] may operate the installation, every role may do the rest.
-        role: String,
-    },
+    Person(Person),
+    /// A holder of a person's key.
+    Key(Box<ApiKey>),
     /// A holder of the agent token.
     Agent,
     /// Anybody, on an installation without an agent token.
@@ -104,23 +59,38 @@ pub enum Principal {
 }
 
 impl Principal {
-    /// Whether this principal holds `permission`. This is the whole table.
+    /// Whether this principal holds `permission`, in some project at least.
     #[must_use]
     pub fn holds(&self, permission: Permission) -> bool {
-        use Permission as P;
         match self {
             Self::System => true,
-            Self::Person { role, .. } => permission != P::Administer || role == ADMIN,
-            Self::Agent | Self::Anybody => matches!(
-                permission,
-                P::Public
-                    | P::ReadProjects
-                    | P::WriteProjects
-                    | P::ReadStats
-                    | P::ReadAgents
-                    | P::WriteAgents
-            ),
-            Self::Administrator => matches!(permission, P::Public | P::ReadLedger | P::Administer),
+            Self::Person(person) => permission.is_for(person.role),
+            Self::Key(key) => {
+                permission.is_for(key.owner.role)
+                    && permission.is_within(&key.scopes)
+                    // What is about no project is not within one.
+                    && (key.project.is_none() || permission.is_about_a_project() || is_harmless(permission))
+            }
+            Self::Agent | Self::Anybody => permission.is_for_agents(),
+            Self::Administrator => permission.is_for_the_administrator(),
+        }
+    }
+
+    /// What this principal reaches with `permission`.
+    #[must_use]
+    pub fn reach(&self, permission: Permission) -> Reach {
+        let within = |person: &Person, bound: Option<&str>| match (person.role, bound) {
+            (Role::Admin, None) => Reach::Everything,
+            (Role::Admin, Some(id)) => {
+                Reach::Projects([(id.to_owned(), ProjectRole::Owner)].into())
+            }
+            _ => Reach::of(&person.memberships, permission, bound),
+        };
+        match self {
+            _ if !self.holds(permission) => Reach::NOTHING,
+            Self::Person(person) => within(person, None),
+            Self::Key(key) => within(&key.owner, key.project.as_deref()),
+            Self::System | Self::Agent | Self::Anybody | Self::Administrator => Reach::Everything,
         }
     }
 
@@ -131,11 +101,18 @@ impl Principal {
     }
 }
 
+/// What a key that is bound to a project may do outside it.
+const fn is_harmless(permission: Permission) -> bool {
+    matches!(permission, Permission::Public | Permission::ReadCatalog)
+}
+
 /// The kind of an [`Author`], as the ledger writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActorKind {
     /// A person.
     Person,
+    /// A holder of a person's key.
+    Key,
     /// A holder of the agent token.
     Agent,
     /// Nobody in particular: an installation without an agent token, or a stranger at the sign-in.
@@ -152,6 +129,7 @@ impl ActorKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Person => "person",
+            Self::Key => "key",
             Self::Agent => "agent",
             Self::Anybody => "anybody",
             Self::Administrator => "administrator",
@@ -165,9 +143,9 @@ impl ActorKind {
 pub struct Author {
     /// What kind of principal it is.
     pub kind: ActorKind,
-    /// The person's id; other principals have none.
+    /// The id of the person or of the key; other principals have none.
     pub id: Option<String>,
-    /// The person's name for texts that people read.
+    /// The name of either, for texts that people read.
     pub name: Option<String>,
     /// The request that asked for the change.
     pub request_id: Option<String>,
@@ -182,6 +160,9 @@ pub enum Denied {
     /// There is one, and it is not enough.
     #[error("you may not do this")]
     Forbidden,
+    /// What it is about does not exist for the one who asks.
+    #[error("there is no such thing")]
+    Hidden,
 }
 
 /// The one who sent a request, with all the credentials it carried that hold.
@@ -243,37 +224,84 @@ impl Actor {
         }
     }
 
-    /// The person among the principals.
+    /// The author of a change that takes `permission`, to what belongs to `project`; none: to no project.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::require`]; [`Denied::Hidden`] if nothing in that project can be seen with the actor's principals.
+    pub fn require_in(
+        &self,
+        permission: Permission,
+        project: Option<&str>,
+    ) -> Result<Author, Denied> {
+        self.require(permission)?;
+        let able = |principal: &&Principal| principal.reach(permission).covers(project);
+        if let Some(principal) = self.principals.iter().find(able) {
+            return Ok(self.author(principal));
+        }
+        Err(if self.sees(project) { Denied::Forbidden } else { Denied::Hidden })
+    }
+
+    /// What the actor reaches with `permission`: lists leave out everything else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::require`].
+    pub fn reach(&self, permission: Permission) -> Result<Reach, Denied> {
+        self.require(permission)?;
+        let reaches = self.principals.iter().map(|principal| principal.reach(permission));
+        Ok(reaches.fold(Reach::NOTHING, Reach::or))
+    }
+
+    /// Whether what belongs to `project` exists for the actor.
+    fn sees(&self, project: Option<&str>) -> bool {
+        let reads =
+            |principal: &Principal| principal.reach(Permission::ReadProjects).covers(project);
+        self.principals.iter().any(reads)
+    }
+
+    /// The person who signed in.
     #[must_use]
-    pub fn person(&self) -> Option<&UserId> {
+    pub fn person(&self) -> Option<&Person> {
         self.principals.iter().find_map(|principal| match principal {
-            Principal::Person { id, .. } => Some(id),
+            Principal::Person(person) => Some(person),
             _ => None,
         })
     }
 
-    /// The person among the principals, as the outside may see them.
+    /// The person in whose name it is done: who signed in, or the owner of the key.
     #[must_use]
-    pub fn user(&self) -> Option<User> {
+    pub fn on_behalf_of(&self) -> Option<&Person> {
         self.principals.iter().find_map(|principal| match principal {
-            Principal::Person { id, username, role } => {
-                Some(User { id: id.clone(), username: username.clone(), role: role.clone() })
-            }
+            Principal::Person(person) => Some(person),
+            Principal::Key(key) => Some(&key.owner),
+            _ => None,
+        })
+    }
+
+    /// The key that was sent.
+    #[must_use]
+    pub fn key(&self) -> Option<&ApiKey> {
+        self.principals.iter().find_map(|principal| match principal {
+            Principal::Key(key) => Some(&**key),
             _ => None,
         })
     }
 
     fn author(&self, principal: &Principal) -> Author {
-        let (kind, person) = match principal {
-            Principal::Person { id, username, .. } => {
-                (ActorKind::Person, Some((id.as_str().to_owned(), username.clone())))
+        let (kind, who) = match principal {
+            Principal::Person(person) => {
+                (ActorKind::Person, Some((person.id.as_str().to_owned(), person.username.clone())))
+            }
+            Principal::Key(key) => {
+                (ActorKind::Key, Some((key.id.as_str().to_owned(), key.name.clone())))
             }
             Principal::Agent => (ActorKind::Agent, None),
             Principal::Anybody => (ActorKind::Anybody, None),
             Principal::Administrator => (ActorKind::Administrator, None),
             Principal::System => (ActorKind::System, None),
         };
-        let (id, name) = person.unzip();
+        let (id, name) = who.unzip();
         Author { kind, id, name, request_id: self.request_id.clone() }
     }
 
@@ -295,7 +323,7 @@ pub struct User {
     /// The name they sign in with.
     pub username: String,
     /// What they are here.
-    pub role: String,
+    pub role: Role,
 }
 
 /// The shortest password that may be chosen, in characters.
@@ -334,51 +362,4 @@ impl NewPassword {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_permission_reads_back_from_its_own_name() {
-        for permission in Permission::ALL {
-            assert_eq!(permission.as_str().parse(), Ok(permission));
-        }
-    }
-
-    #[test]
-    fn a_change_is_recorded_in_the_name_of_the_first_principal_that_may() {
-        let actor =
-            Actor::new(vec![person("member"), Principal::Agent, Principal::Administrator], None);
-
-        assert_eq!(actor.require(Permission::WriteProjects).unwrap().kind, ActorKind::Person);
-        assert_eq!(actor.require(Permission::Administer).unwrap().kind, ActorKind::Administrator);
-    }
-
-    #[test]
-    fn people_operate_the_installation_in_the_role_admin_alone() {
-        for role in ["member", "viewer", "", "Admin", "administrator", " admin"] {
-            let actor = Actor::new(vec![person(role)], None);
-
-            assert_eq!(actor.require(Permission::Administer), Err(Denied::Forbidden), "{role:?}");
-        }
-        let admin = Actor::new(vec![person(ADMIN)], None);
-        assert_eq!(admin.require(Permission::Administer).unwrap().kind, ActorKind::Person);
-    }
-
-    fn person(role: &str) -> Principal {
-        Principal::Person {
-            id: UserId::stored("u1"),
-            username: "ada".into(),
-            role: role.to_owned(),
-        }
-    }
-
-    #[test]
-    fn strangers_are_asked_to_sign_in_and_small_credentials_are_refused() {
-        let stranger = Actor::default();
-        let agent = Actor::new(vec![Principal::Agent], None);
-
-        assert_eq!(stranger.require(Permission::ReadProjects), Err(Denied::Unauthenticated));
-        assert_eq!(agent.require(Permission::ReadLedger), Err(Denied::Forbidden));
-        assert!(stranger.require(Permission::Public).is_ok());
-    }
-}
+mod tests;

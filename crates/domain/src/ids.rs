@@ -101,3 +101,7 @@ id_type! {
     /// Identifies one person who can sign in.
     UserId, "user"
 }
+id_type! {
+    /// Identifies one API key.
+    KeyId, "key"
+}

@@ -50,6 +50,24 @@ operations! {
     DatabaseBackedUp = "database.backed_up";
     /// This database took the place of another one.
     DatabaseRestored = "database.restored";
+    /// A backup was made and kept.
+    BackupMade = "backup.made";
+    /// A kept backup was restored to a file of its own, and held.
+    BackupProved = "backup.proved";
+    /// A backup could not be made, or one that was kept could not be restored.
+    BackupFailed = "backup.failed";
+    /// A backup was due and not made: the disk had no room for it.
+    BackupSkipped = "backup.skipped";
+    /// The bytes of a kept backup are not those that were written.
+    BackupRotten = "backup.rotten";
+    /// A kept backup was sent to somebody.
+    BackupSent = "backup.sent";
+    /// A kept backup is gone.
+    BackupRemoved = "backup.removed";
+    /// All rows of the database were handed out as an archive.
+    DatabaseExported = "database.exported";
+    /// This database was made of an archive.
+    DatabaseImported = "database.imported";
     /// A deploy job began.
     DeployStarted = "deploy.started";
     /// A deploy job was told to stop.
@@ -111,6 +129,8 @@ operations! {
 pub enum SubjectKind {
     /// The database as a whole.
     Database,
+    /// A kept backup.
+    Backup,
     /// A deploy job.
     Deploy,
     /// A project.
@@ -141,6 +161,7 @@ impl SubjectKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Database => "database",
+            Self::Backup => "backup",
             Self::Deploy => "deploy",
             Self::Project => "project",
             Self::Projects => "projects",
@@ -522,7 +543,9 @@ fn canonical(value: &impl Serialize) -> String {
     serde_json_canonicalizer::to_string(value).expect("JSON has a canonical form")
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as lowercase hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()

@@ -35,7 +35,7 @@ impl Capabilities {
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn list(&self, actor: &Actor, enabled: Option<bool>) -> Result<Vec<Document>, Error> {
-        actor.require(Permission::ReadAgents)?;
+        actor.require(Permission::ReadCatalog)?;
         Ok(self.0.db.read().await?.capabilities().list(enabled).await?)
     }
 
@@ -46,7 +46,7 @@ impl Capabilities {
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(capability.id = id), err(level = "debug"))]
     pub async fn get(&self, actor: &Actor, id: &str) -> Result<Document, Error> {
-        actor.require(Permission::ReadAgents)?;
+        actor.require(Permission::ReadCatalog)?;
         let found = self.0.db.read().await?.capabilities().find(id).await?;
         found.ok_or_else(|| Error::not_found(Kind::Capability, id))
     }
@@ -62,7 +62,7 @@ impl Capabilities {
         actor: &Actor,
         body: Map<String, Value>,
     ) -> Result<CreatedCapability, Error> {
-        let author = actor.require(Permission::WriteAgents)?;
+        let author = actor.require(Permission::WriteCatalog)?;
         let (mut tx, before) = self.0.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);
@@ -107,7 +107,7 @@ impl Capabilities {
         id: &str,
         patch: Map<String, Value>,
     ) -> Result<Document, Error> {
-        let author = actor.require(Permission::WriteAgents)?;
+        let author = actor.require(Permission::WriteCatalog)?;
         let (mut tx, before) = self.0.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);
@@ -134,7 +134,7 @@ impl Capabilities {
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(capability.id = id), err(level = "debug"))]
     pub async fn delete(&self, actor: &Actor, id: &str) -> Result<(), Error> {
-        let author = actor.require(Permission::WriteAgents)?;
+        let author = actor.require(Permission::WriteCatalog)?;
         let (mut tx, before) = self.0.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);

@@ -26,6 +26,8 @@ pub enum Kind {
     Capability,
     /// A user.
     User,
+    /// A kept backup.
+    Backup,
 }
 
 impl Kind {
@@ -41,6 +43,7 @@ impl Kind {
             Self::Profile => "Agent profile",
             Self::Capability => "Capability",
             Self::User => "User",
+            Self::Backup => "Backup",
         }
     }
 }
@@ -132,6 +135,9 @@ pub enum Error {
     /// A file that was uploaded cannot become the database.
     #[error("Invalid SQLite backup ({0})")]
     NoDatabase(String),
+    /// A file is no archive of a database.
+    #[error("{0}")]
+    NoArchive(String),
     /// An upload has more bytes than may be.
     #[error("a database that is uploaded may have at most {most} bytes (PM_MAX_RESTORE_BYTES)")]
     TooLarge {
@@ -146,6 +152,12 @@ pub enum Error {
     /// There is one at a time.
     #[error("{0} is under way; wait until it ended")]
     UnderWay(&'static str),
+    /// There is no folder for backups.
+    #[error("no backups are kept here: set PM_BACKUP_DIR to a folder for them")]
+    BackupsOff,
+    /// A backup cannot be made or kept.
+    #[error("{0}")]
+    BackupFailed(String),
     /// There is no deploy job that could be cancelled.
     #[error("no deploy job is running")]
     NoDeployJob,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use chrono::Duration;
-use pilotdeck_domain::identity::{Actor, Author, NewPassword, Permission, User};
+use pilotdeck_domain::identity::{Actor, Author, NewPassword, Permission, Person, Role, User};
 use pilotdeck_domain::ids::UserId;
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use pilotdeck_domain::times::WireTime;
@@ -69,11 +69,8 @@ impl Identity {
             return Ok(());
         }
         let now = self.store.clock.now();
-        let user = User {
-            id: UserId::mint(),
-            username: DEFAULT_USERNAME.to_owned(),
-            role: "admin".to_owned(),
-        };
+        let user =
+            User { id: UserId::mint(), username: DEFAULT_USERNAME.to_owned(), role: Role::Admin };
         let facts = json!({ "after": { "username": user.username, "role": user.role } });
         tx.identity()
             .insert(&Account { user: user.clone(), password_hash }, WireTime::from(now).as_str())
@@ -150,7 +147,7 @@ impl Identity {
     /// # Errors
     ///
     /// [`Error::Store`].
-    pub async fn session(&self, key: &str) -> Result<Option<User>, Error> {
+    pub async fn session(&self, key: &str) -> Result<Option<Person>, Error> {
         let now = WireTime::from(self.store.clock.now());
         Ok(self
             .store
@@ -173,7 +170,8 @@ impl Identity {
         let mut tx = self.store.db.write().await?;
         let now = self.store.clock.now();
         if tx.identity().end_session(&keys::hash(key)).await? {
-            let entry = entry(Operation::UserSignedOut, actor.person(), Change::of(&json!({})));
+            let id = actor.person().map(|person| &person.id);
+            let entry = entry(Operation::UserSignedOut, id, Change::of(&json!({})));
             let author = actor.require(Permission::OwnAccount).unwrap_or(author);
             tx.record(&author, now, entry);
             tx.commit().await?;
@@ -197,9 +195,8 @@ impl Identity {
         address: Option<IpAddr>,
     ) -> Result<(), Error> {
         let author = actor.require(Permission::OwnAccount)?;
-        let id =
-            actor.person().cloned().ok_or(pilotdeck_domain::identity::Denied::Unauthenticated)?;
-        let account = self.account(&id).await?;
+        let person = actor.person().ok_or(pilotdeck_domain::identity::Denied::Unauthenticated)?;
+        let account = self.account(&person.id).await?;
         let attempt = self.begin_attempt(&account.user.username, address)?;
         if self.passwords.verify(current.trim(), Some(&account.password_hash)).await.is_none() {
             self.refuse(&author, Some(&account), address).await?;

@@ -10,17 +10,28 @@ use crate::ledger::Ledger;
 use crate::stream::Stream;
 use crate::{Error, Store};
 
+mod archive;
 mod backup;
+mod backups;
 mod deploy;
 mod figures;
+mod progress;
 mod readiness;
 mod restore;
+mod rollback;
 
+pub use archive::{Archive, import_archive};
 pub use backup::Backup;
+pub use backups::{
+    Alert, BackupFigures, BackupName, BackupNote, BackupSettings, BackupState, Backups, EVERY,
+    Finding, KEEP, KeptBackup,
+};
 pub use deploy::{DeployFiles, DeployJob, DeploySettings, DeployState, DeployStatus, Held};
-pub use figures::{BackupFigures, Figures};
+pub use figures::Figures;
+pub use progress::{Phase, Progress, Task, Works};
 pub use readiness::{NotReady, Readiness};
 pub use restore::{Restored, Upload, restore_file};
+pub use rollback::{Lost, Previous, PreviousKind, RolledBack, previous_databases, roll_back};
 
 /// The bytes of a database that may be uploaded, unless it is set otherwise.
 pub const MAX_RESTORE_BYTES: u64 = 16 << 30;
@@ -40,6 +51,8 @@ pub struct Settings {
     pub local_time: Arc<LocalTime>,
     /// How deploy jobs are run.
     pub deploy: DeploySettings,
+    /// Which backups are kept; none: no backups are made but those that are sent.
+    pub backups: Option<BackupSettings>,
 }
 
 impl Default for Settings {
@@ -50,6 +63,7 @@ impl Default for Settings {
             is_reachable: false,
             local_time: Arc::new(machine_time_zone),
             deploy: DeploySettings::default(),
+            backups: None,
         }
     }
 }
@@ -66,6 +80,7 @@ pub struct Operations {
     restoring: Arc<Mutex<()>>,
     /// One looks after deploy jobs at a time.
     deploying: Arc<Mutex<()>>,
+    desk: backups::Desk,
     /// What was found out last.
     readiness: readiness::Known,
 }
@@ -80,6 +95,7 @@ impl Operations {
             copying: Arc::new(Semaphore::new(1)),
             restoring: Arc::default(),
             deploying: Arc::default(),
+            desk: backups::Desk::new(),
             readiness: readiness::Known::default(),
         }
     }

@@ -35,7 +35,7 @@ impl Profiles {
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn list(&self, actor: &Actor, enabled: Option<bool>) -> Result<Vec<Document>, Error> {
-        actor.require(Permission::ReadAgents)?;
+        actor.require(Permission::ReadCatalog)?;
         Ok(self.0.db.read().await?.profiles().list(enabled).await?)
     }
 
@@ -46,7 +46,7 @@ impl Profiles {
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(profile.id = id), err(level = "debug"))]
     pub async fn get(&self, actor: &Actor, id: &str) -> Result<Document, Error> {
-        actor.require(Permission::ReadAgents)?;
+        actor.require(Permission::ReadCatalog)?;
         let found = self.0.db.read().await?.profiles().find(id).await?;
         found.ok_or_else(|| Error::not_found(Kind::Profile, id))
     }
@@ -62,7 +62,7 @@ impl Profiles {
         actor: &Actor,
         body: Map<String, Value>,
     ) -> Result<CreatedProfile, Error> {
-        let author = actor.require(Permission::WriteAgents)?;
+        let author = actor.require(Permission::WriteCatalog)?;
         let (mut tx, before) = self.0.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);
@@ -104,7 +104,7 @@ impl Profiles {
         id: &str,
         patch: Map<String, Value>,
     ) -> Result<Document, Error> {
-        let author = actor.require(Permission::WriteAgents)?;
+        let author = actor.require(Permission::WriteCatalog)?;
         let (mut tx, before) = self.0.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);
@@ -128,7 +128,7 @@ impl Profiles {
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(profile.id = id), err(level = "debug"))]
     pub async fn delete(&self, actor: &Actor, id: &str) -> Result<(), Error> {
-        let author = actor.require(Permission::WriteAgents)?;
+        let author = actor.require(Permission::WriteCatalog)?;
         let (mut tx, before) = self.0.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);

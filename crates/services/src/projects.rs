@@ -131,7 +131,7 @@ impl Projects {
     /// [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn create(&self, actor: &Actor, body: Map<String, Value>) -> Result<Document, Error> {
-        let author = actor.require(Permission::WriteProjects)?;
+        let author = actor.require(Permission::CreateProjects)?;
         let (mut tx, before) = self.store.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);
@@ -257,7 +257,7 @@ impl Projects {
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(project.id = id), err(level = "debug"))]
     pub async fn delete(&self, actor: &Actor, id: &str) -> Result<(), Error> {
-        let author = actor.require(Permission::WriteProjects)?;
+        let author = actor.require(Permission::DeleteProjects)?;
         let (mut tx, before) = self.store.begin(actor, &author).await?;
         if let Some(before) = before {
             return Ok(before);

@@ -58,7 +58,7 @@ impl Usage {
         actor: &Actor,
         items: Vec<Map<String, Value>>,
     ) -> Result<Vec<Result<StoredUsage, InvalidInput>>, Error> {
-        let author = actor.require(Permission::WriteAgents)?;
+        let author = actor.require(Permission::RecordUsage)?;
         if items.len() > MAX_ITEMS {
             return Err(
                 InvalidInput::new("records", "records must have at most 10000 items").into()
@@ -96,7 +96,7 @@ impl Usage {
         actor: &Actor,
         item: Map<String, Value>,
     ) -> Result<StoredUsage, Error> {
-        let author = actor.require(Permission::WriteAgents)?;
+        let author = actor.require(Permission::RecordUsage)?;
         let record = PrintedUsage::from(&UsageRecord::create(item, self.0.clock.now())?);
         let key = Key::of(actor, &author);
         let stored = self.0.intake.record(author, key, vec![record]).await?;

@@ -210,6 +210,14 @@ pub(crate) async fn create_schema(conn: &mut SqliteConnection) -> Result<(), Ado
     legacy::create(conn).await
 }
 
+/// The table of payloads that could not be kept as they were. It is there once a database was taken over.
+pub(crate) const ASIDE: &str = "adopted_payloads";
+
+/// Makes [`ASIDE`], if it is not there.
+pub(crate) async fn create_aside(conn: &mut SqliteConnection) -> Result<(), AdoptError> {
+    Ok(rows::create_aside(conn).await?)
+}
+
 /// Brings a file of `version` 1 to 4 to version 4 and rewrites its rows; `local` says which instant a time without
 /// offset meant.
 ///

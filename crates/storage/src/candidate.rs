@@ -17,7 +17,7 @@ use crate::open::{LocalTime, MAGIC, Need, OpenError, need, update};
 use crate::{Scratch, StoreError, migrations};
 
 const EXAMINE: &str = "PRAGMA integrity_check(1)";
-const SCHEMA: &str = "SELECT type, name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+const SCHEMA: &str = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 /// The least bytes of a SQLite file: one page.
 const LEAST_BYTES: u64 = 512;
 
@@ -180,8 +180,18 @@ async fn examine(
     report.ok_or(CandidateError::Empty)
 }
 
-/// What is in a database, by name: its kind, and the statement that made it.
-type Schema = BTreeMap<String, (String, String)>;
+/// What is in a database, by name.
+type Schema = BTreeMap<String, Item>;
+
+/// Something in a database.
+#[derive(Debug)]
+struct Item {
+    kind: String,
+    /// The table that it is, or belongs to.
+    table: String,
+    /// The statement that made it.
+    sql: String,
+}
 
 /// The schema of a database that is made now.
 async fn reference() -> Result<Schema, CandidateError> {
@@ -200,36 +210,76 @@ async fn reference() -> Result<Schema, CandidateError> {
 }
 
 async fn schema(conn: &mut SqliteConnection) -> Result<Schema, sqlx::Error> {
-    let rows: Vec<(String, String, String)> = sqlx::query_as(SCHEMA).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|(kind, name, sql)| (name, (kind, sql))).collect())
+    let rows: Vec<(String, String, String, String)> =
+        sqlx::query_as(SCHEMA).fetch_all(conn).await?;
+    let item = |(kind, name, table, sql)| (name, Item { kind, table, sql });
+    Ok(rows.into_iter().map(item).collect())
 }
 
 /// Refuses what acts by itself and is not ours, and, of a file that is up to date, what is not there.
 fn hold(found: &Schema, ours: &Schema, is_current: bool) -> Result<(), CandidateError> {
-    let acts = |kind: &str| matches!(kind, "trigger" | "view");
-    for (name, (kind, sql)) in found {
-        let known = ours.get(name);
-        let is_ours = match known {
-            Some((our_kind, our_sql)) if is_current => {
-                our_kind == kind && (!acts(kind) || our_sql == sql)
-            }
-            Some((our_kind, _)) => our_kind == kind,
-            // Tables and indexes of others do nothing by themselves; a virtual table does.
-            None => !acts(kind) && !is_virtual(sql),
+    for (name, item) in found {
+        let is_ours = match ours.get(name) {
+            Some(our) if our.kind != item.kind => false,
+            Some(our) if item.acts() => !is_current || our.sql == item.sql,
+            Some(our) => our.sql == item.sql || item.is_harmless(&our.sql),
+            // Tables and indexes of others do nothing by themselves, unless they reach out for what is ours.
+            None if item.acts() || item.is_virtual() => false,
+            None if item.kind == "index" => !ours.contains_key(&item.table) || item.is_harmless(""),
+            None => !item.has("REFERENCES"),
         };
         if !is_ours {
-            return Err(CandidateError::Stranger { kind: kind.clone(), name: name.clone() });
+            let (kind, name) = (item.kind.clone(), name.clone());
+            return Err(CandidateError::Stranger { kind, name });
         }
     }
     let missing = ours.iter().find(|(name, _)| is_current && !found.contains_key(*name));
     match missing {
-        Some((name, (kind, _))) => {
-            Err(CandidateError::Missing { kind: kind.clone(), name: name.clone() })
+        Some((name, item)) => {
+            Err(CandidateError::Missing { kind: item.kind.clone(), name: name.clone() })
         }
         None => Ok(()),
     }
 }
 
-fn is_virtual(sql: &str) -> bool {
-    sql.split_ascii_whitespace().nth(1).is_some_and(|word| word.eq_ignore_ascii_case("VIRTUAL"))
+/// What makes a table or an index compute, refuse or change something when a row is written or read.
+const ACTIVE: [&str; 10] = [
+    "AS",
+    "CASCADE",
+    "CHECK",
+    "COLLATE",
+    "CONFLICT",
+    "GENERATED",
+    "REFERENCES",
+    "RESTRICT",
+    "UNIQUE",
+    "WHERE",
+];
+
+impl Item {
+    fn acts(&self) -> bool {
+        matches!(self.kind.as_str(), "trigger" | "view")
+    }
+
+    fn is_virtual(&self) -> bool {
+        self.words().nth(1).is_some_and(|word| word.eq_ignore_ascii_case("VIRTUAL"))
+    }
+
+    /// Whether a table or an index has nothing active that the one of PilotDeck has not. The texts themselves differ: older
+    /// programs wrote them in their own way.
+    fn is_harmless(&self, ours: &str) -> bool {
+        let ours = Self { sql: ours.to_owned(), kind: String::new(), table: String::new() };
+        let is_expression = self.kind == "index" && self.sql.matches('(').count() > 1;
+        !is_expression && ACTIVE.iter().all(|word| !self.has(word) || ours.has(word))
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.words().any(|found| found.eq_ignore_ascii_case(word))
+    }
+
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.sql
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .filter(|word| !word.is_empty())
+    }
 }

@@ -1,6 +1,8 @@
 //! Users and their sessions.
 
-use pilotdeck_domain::identity::User;
+use std::collections::BTreeMap;
+
+use pilotdeck_domain::identity::{Memberships, Person, ProjectRole, Role, User};
 use pilotdeck_domain::ids::UserId;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -19,7 +21,8 @@ statements! {
     SIGNED_IN = "UPDATE users SET last_login_at = $2 WHERE id = $1";
     OPEN_SESSION = "INSERT INTO sessions (key_hash, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)";
     FIND_SESSION = "
-        SELECT u.id, u.username, u.role
+        SELECT u.id, u.username, u.role,
+               (SELECT json_group_object(m.project_id, m.role) FROM project_members m WHERE m.user_id = u.id) AS memberships
           FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.key_hash = $1 AND s.expires_at > $2";
     END_SESSION = "DELETE FROM sessions WHERE key_hash = $1";
@@ -92,7 +95,7 @@ impl Identity<'_> {
             .bind(account.user.id.as_str())
             .bind(&account.user.username)
             .bind(&account.password_hash)
-            .bind(&account.user.role)
+            .bind(account.user.role.as_str())
             .bind(now)
             .execute(self.0.conn())
             .await?;
@@ -143,7 +146,7 @@ impl Identity<'_> {
         Ok(())
     }
 
-    /// The user of a session that has not expired.
+    /// The person of a session that has not expired.
     ///
     /// # Errors
     ///
@@ -152,11 +155,11 @@ impl Identity<'_> {
         &mut self,
         key_hash: &str,
         now: &str,
-    ) -> Result<Option<User>, StoreError> {
+    ) -> Result<Option<Person>, StoreError> {
         Ok(sqlx::query(FIND_SESSION)
             .bind(key_hash)
             .bind(now)
-            .try_map(|row: SqliteRow| user(&row))
+            .try_map(|row: SqliteRow| person(&row))
             .fetch_optional(self.0.conn())
             .await?)
     }
@@ -191,6 +194,18 @@ fn user(row: &SqliteRow) -> Result<User, sqlx::Error> {
     Ok(User {
         id: UserId::stored(row.try_get::<String, _>("id")?),
         username: row.try_get("username")?,
-        role: row.try_get("role")?,
+        role: Role::stored(row.try_get("role")?),
     })
+}
+
+fn person(row: &SqliteRow) -> Result<Person, sqlx::Error> {
+    let User { id, username, role } = user(row)?;
+    Ok(Person { id, username, role, memberships: memberships(row.try_get("memberships")?)? })
+}
+
+/// Reads an object of project ids and roles.
+fn memberships(raw: &str) -> Result<Memberships, sqlx::Error> {
+    let memberships: BTreeMap<String, ProjectRole> =
+        serde_json::from_str(raw).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(memberships.into())
 }

@@ -5,9 +5,11 @@
 //! databases hold is brought into this form once, when they are opened ([`open`]).
 
 mod adoption;
+mod archive;
 mod backup;
 mod candidate;
 mod capabilities;
+mod census;
 mod checkpoints;
 mod commits;
 mod database;
@@ -45,8 +47,10 @@ mod usage;
 mod writer;
 
 pub use adoption::{AdoptError, Report, TableReport, machine_time_zone};
+pub use archive::{ArchiveError, ArchiveSummary, archive, unarchive};
 pub use candidate::{Candidate, CandidateError};
 pub use capabilities::Capabilities;
+pub use census::Census;
 pub use checkpoints::Checkpoints;
 pub use commits::{Commit, Commits};
 pub use database::{Database, Durability};
@@ -70,7 +74,7 @@ pub use projects::{ProjectFilter, Projects};
 pub use receipts::Receipt;
 pub use replace::Claim;
 pub use runs::{KnownRun, RunFilter, RunList, Runs};
-pub use scratch::{Scratch, room_beside};
+pub use scratch::{Scratch, previous_files, room_beside};
 pub use streams::{Found, Next, Wanted};
 pub use tx::Tx;
 pub use usage::{StoredUsage, Usage, UsageFilter, UsageRow};

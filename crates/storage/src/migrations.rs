@@ -29,11 +29,31 @@ migrations! {
     3 "0003_checkpoints";
     4 "0004_pages";
     5 "0005_statistics";
+    6 "0006_members";
 }
 
 /// Brings the database to the newest version, inside the caller's transaction.
 pub(crate) async fn run(conn: &mut SqliteConnection) -> Result<(), MigrateError> {
-    let mut migrator = Migrator::with_migrations(all());
+    run_up_to(conn, NEWEST).await
+}
+
+/// Brings the database to `version`, inside the caller's transaction.
+pub(crate) async fn run_up_to(
+    conn: &mut SqliteConnection,
+    version: i64,
+) -> Result<(), MigrateError> {
+    let mut migrations = all();
+    migrations.retain(|migration| migration.version <= version);
+    let mut migrator = Migrator::with_migrations(migrations);
+    migrator.set_locking(false);
+    migrator.run_direct(None, conn, false).await
+}
+
+/// Brings the database to an older version: what was released before.
+#[cfg(test)]
+pub(crate) async fn run_to(conn: &mut SqliteConnection, version: i64) -> Result<(), MigrateError> {
+    let released = all().into_iter().filter(|migration| migration.version <= version).collect();
+    let mut migrator = Migrator::with_migrations(released);
     migrator.set_locking(false);
     migrator.run_direct(None, conn, false).await
 }

@@ -7,6 +7,8 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use chrono::{DateTime, NaiveDateTime, Utc};
+
 use crate::StoreError;
 
 /// What stands between the name of the database and the rest of the name.
@@ -99,10 +101,12 @@ pub(crate) fn sweep(database: &Path) {
 
 /// What stands between the name of the database and the time of a copy.
 const COPY: &str = ".bak.";
+/// How that time is written.
+const STAMP: &str = "%Y%m%dT%H%M%SZ";
 
 /// A name beside `database` for what it was before it was changed, which is free.
-pub(crate) fn copy_name(database: &Path, now: chrono::DateTime<chrono::Utc>) -> PathBuf {
-    let stamp = now.format("%Y%m%dT%H%M%SZ");
+pub(crate) fn copy_name(database: &Path, now: DateTime<Utc>) -> PathBuf {
+    let stamp = now.format(STAMP);
     let mut name = beside(database, &format!("{COPY}{stamp}"));
     let mut turn = 1;
     while name.exists() {
@@ -110,6 +114,38 @@ pub(crate) fn copy_name(database: &Path, now: chrono::DateTime<chrono::Utc>) -> 
         name = beside(database, &format!("{COPY}{stamp}-{turn}"));
     }
     name
+}
+
+/// What the database was before it was changed, as far as it was kept: the files, newest first, and when they were.
+///
+/// # Errors
+///
+/// If the folder cannot be read.
+pub fn previous_files(database: &Path) -> io::Result<Vec<(PathBuf, DateTime<Utc>)>> {
+    let Some(name) = database.file_name() else { return Ok(Vec::new()) };
+    let mut start = name.to_owned();
+    start.push(COPY);
+    let start = start.into_encoded_bytes();
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder.unwrap_or(Path::new(".")))? {
+        let entry = entry?;
+        let name = entry.file_name().into_encoded_bytes();
+        let Some(stamp) = name.strip_prefix(&*start) else { continue };
+        let Ok(stamp) = std::str::from_utf8(stamp) else { continue };
+        let (time, turn) = stamp.split_once('-').unwrap_or((stamp, "1"));
+        let (Ok(time), Ok(turn)) =
+            (NaiveDateTime::parse_from_str(time, STAMP), turn.parse::<u32>())
+        else {
+            continue;
+        };
+        // Neither links nor pipes: only what PilotDeck put there.
+        if entry.file_type()?.is_file() {
+            found.push((time.and_utc(), turn, entry.path()));
+        }
+    }
+    found.sort_by(|one, other| other.cmp(one));
+    Ok(found.into_iter().map(|(time, _, path)| (path, time)).collect())
 }
 
 /// The path of the database and `ending`.

@@ -76,6 +76,41 @@ async fn what_would_act_by_itself_is_named_and_refused() {
 }
 
 #[tokio::test]
+async fn columns_that_compute_and_checks_that_never_end_are_no_way_in() {
+    // The statement of a table, changed behind SQLite's back: its triggers stay.
+    for (sql, named) in [
+        (
+            "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'role TEXT,', 'role TEXT,
+             worth TEXT AS (hex(zeroblob(1000000))),') WHERE name = 'agent_profiles'",
+            "agent_profiles",
+        ),
+        (
+            "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'name TEXT NOT NULL',
+             'name TEXT NOT NULL CHECK (name <> ''Apollo'')') WHERE name = 'agent_capabilities'",
+            "agent_capabilities",
+        ),
+        ("CREATE UNIQUE INDEX one ON projects (status)", "one"),
+        ("CREATE INDEX some ON projects (name) WHERE json(payload_json) IS NOT NULL", "some"),
+        (
+            "CREATE TABLE notes (project TEXT REFERENCES projects (id) ON DELETE RESTRICT)",
+            "notes",
+        ),
+        ("CREATE INDEX slow ON projects (hex(zeroblob(1000000)))", "slow"),
+        ("CREATE VIRTUAL TABLE words USING fts5 (text)", "words"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hostile.db");
+        make(&file).await;
+        execute(&file, sql).await;
+
+        let refused = examine(&folder, &file).await.err().expect(sql).to_string();
+
+        assert!(refused.contains(named), "{sql}: {refused}");
+        assert_eq!(scratches(&folder), 0, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn the_triggers_of_an_older_file_never_run() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hostile.db");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::NaiveDateTime;
 use pilotdeck_api::{ConsoleFile, ConsoleFiles, ServerHandle, Setup};
 use pilotdeck_domain::clock::Clock;
-use pilotdeck_domain::identity::{Actor, Permission, User};
+use pilotdeck_domain::identity::{Actor, Permission, Role, User};
 use pilotdeck_domain::ids::UserId;
 use pilotdeck_domain::ledger::checkpoint::SigningKey;
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
@@ -86,6 +86,13 @@ impl Builder {
     #[must_use]
     pub fn with_operations(mut self, change: impl FnOnce(&mut operations::Settings)) -> Self {
         change(&mut self.operations);
+        self
+    }
+
+    /// Operated otherwise, in the folder with its database.
+    #[must_use]
+    pub fn in_its_folder(mut self, change: impl FnOnce(&mut operations::Settings, &Path)) -> Self {
+        change(&mut self.operations, self.folder.path());
         self
     }
 
@@ -299,7 +306,7 @@ impl TestApp {
         let database = pilotdeck_storage::join(&path, Durability::default()).await;
         let database = database.expect("the file can be joined");
         let user =
-            User { id: UserId::mint(), username: username.to_owned(), role: role.to_owned() };
+            User { id: UserId::mint(), username: username.to_owned(), role: Role::stored(role) };
         let account = Account { user, password_hash: SHA256_OF_PASSWORD.to_owned() };
         let now = self.clock.now();
         let mut tx = database.write().await.expect("nobody else writes for long");

@@ -25,6 +25,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/backups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the kept backups, how they are kept, and what is under way. */
+        get: operations["list_backups"];
+        put?: never;
+        /**
+         * Begins to make a backup and to prove it.
+         * @description The answer comes at once; the list says how far it is, and at last how it ended. There is one at a time.
+         */
+        post: operations["make_backup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/backups/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends a kept backup. */
+        get: operations["get_backup"];
+        put?: never;
+        post?: never;
+        /** Removes a kept backup, also the last one. */
+        delete: operations["delete_backup"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/backups/{id}/prove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins to prove a kept backup: to restore it to a file of its own, and to compare.
+         * @description The answer comes at once; the list says how far it is, and at last what was found.
+         */
+        post: operations["prove_backup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/backups/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a kept backup the database, as if it were uploaded. */
+        post: operations["restore_backup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/deploy": {
         parameters: {
             query?: never;
@@ -85,6 +161,26 @@ export interface paths {
         };
         /** Says how the last deploy job stands. */
         get: operations["get_deploy_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sends all rows of the database as an archive of JSON lines; `docs/archive.md` specifies it.
+         * @description One state of it, while others write. `pilotdeck import` makes a database of it, on any machine.
+         */
+        get: operations["export_database"];
         put?: never;
         post?: never;
         delete?: never;
@@ -826,7 +922,7 @@ export interface components {
             /** @description Whether the password is the one of the first start, which should be changed. */
             passwordIsDefault: boolean;
             /** @description What they are here. */
-            role: string;
+            role: components["schemas"]["Role"];
             /** @description The name they sign in with. */
             username: string;
         };
@@ -1054,6 +1150,201 @@ export interface components {
             /** @description What kind of event it is; `note` when absent. */
             type?: components["schemas"]["Text"] | null;
         };
+        /**
+         * @description What went wrong.
+         * @example {
+         *       "at": "2026-02-11T15:00:00.000000Z",
+         *       "isFull": true,
+         *       "reason": "the disk has no room for a backup and its proof"
+         *     }
+         */
+        BackupAlertView: {
+            /**
+             * Format: date-time
+             * @description When it was last tried.
+             */
+            at: string;
+            /** @description Whether the disk has no room. */
+            isFull: boolean;
+            /** @description What, for a person. */
+            reason: string;
+        };
+        /**
+         * @description That a backup is gone.
+         * @example {
+         *       "success": true,
+         *       "message": "backup removed: pm_backup_20260211T150000Z.db"
+         *     }
+         */
+        BackupRemovedAnswer: {
+            /** @description Which one. */
+            message: string;
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /** @description The kept backups. */
+        BackupsAnswer: {
+            /** @description What is kept, and how things stand. */
+            data: components["schemas"]["BackupsView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /** @description How backups are kept. */
+        BackupSettingsView: {
+            /**
+             * Format: double
+             * @description The hours from one to the next.
+             */
+            everyHours: number;
+            /** @description The folder that they are in. */
+            folder: string;
+            /**
+             * Format: int64
+             * @description How many are kept.
+             */
+            keep: number;
+        };
+        /**
+         * @description What is kept, and how things stand.
+         * @example {
+         *       "settings": {
+         *         "folder": "/var/backups/pilotdeck",
+         *         "everyHours": 24,
+         *         "keep": 7
+         *       },
+         *       "nextDueAt": "2026-02-12T15:00:00.000000Z",
+         *       "alert": null,
+         *       "underWay": [
+         *         {
+         *           "task": "backup",
+         *           "name": "pm_backup_20260211T150000Z.db",
+         *           "phase": "copying",
+         *           "done": 1048576,
+         *           "total": 4194304,
+         *           "beganAt": "2026-02-11T15:00:00.000000Z"
+         *         }
+         *       ],
+         *       "backups": [
+         *         {
+         *           "name": "pm_backup_20260211T150000Z.db",
+         *           "state": "proved",
+         *           "bytes": 4194304,
+         *           "sha256": "560c3640cdd7237e4a276d643013d9c83ff500e5c310577f69a2d1c67ee4c3be",
+         *           "madeAt": "2026-02-11T15:00:00.123456Z",
+         *           "dueAt": "2026-02-11T15:00:00.000000Z",
+         *           "ledgerSeq": 1200,
+         *           "ledgerHash": "3cc9e32d13b4bf92a1930c92dad3fb9c2947853af84102759aa5429714d0018c",
+         *           "rows": {
+         *             "agent_events": 800,
+         *             "ledger": 1200,
+         *             "projects": 12
+         *           },
+         *           "check": {
+         *             "at": "2026-02-11T15:00:01.000000Z",
+         *             "holds": true,
+         *             "reason": null,
+         *             "tookMs": 420
+         *           },
+         *           "proofs": [
+         *             {
+         *               "at": "2026-02-11T15:00:01.000000Z",
+         *               "holds": true,
+         *               "reason": null,
+         *               "tookMs": 420
+         *             }
+         *           ]
+         *         }
+         *       ]
+         *     }
+         */
+        BackupsView: {
+            /** @description What went wrong when one was due or asked for; null once it went right again. */
+            alert: components["schemas"]["BackupAlertView"] | null;
+            /** @description What is kept, newest first. */
+            backups: components["schemas"]["BackupView"][];
+            /**
+             * Format: date-time
+             * @description When the next one is due.
+             */
+            nextDueAt: string | null;
+            /** @description How they are kept; null if none are: `PM_BACKUP_DIR` is not set. */
+            settings: components["schemas"]["BackupSettingsView"] | null;
+            /** @description What is under way: backups, proofs, restores. */
+            underWay: components["schemas"]["UnderWayView"][];
+        };
+        /**
+         * @description A kept backup. What was written is null of a file that somebody else put there, until it is proven.
+         * @example {
+         *       "name": "pm_backup_20260211T150000Z.db",
+         *       "state": "proved",
+         *       "bytes": 4194304,
+         *       "sha256": "560c3640cdd7237e4a276d643013d9c83ff500e5c310577f69a2d1c67ee4c3be",
+         *       "madeAt": "2026-02-11T15:00:00.123456Z",
+         *       "dueAt": "2026-02-11T15:00:00.000000Z",
+         *       "ledgerSeq": 1200,
+         *       "ledgerHash": "3cc9e32d13b4bf92a1930c92dad3fb9c2947853af84102759aa5429714d0018c",
+         *       "rows": {
+         *         "agent_events": 800,
+         *         "ledger": 1200,
+         *         "projects": 12
+         *       },
+         *       "check": {
+         *         "at": "2026-02-11T15:00:01.000000Z",
+         *         "holds": true,
+         *         "reason": null,
+         *         "tookMs": 420
+         *       },
+         *       "proofs": [
+         *         {
+         *           "at": "2026-02-11T15:00:01.000000Z",
+         *           "holds": true,
+         *           "reason": null,
+         *           "tookMs": 420
+         *         }
+         *       ]
+         *     }
+         */
+        BackupView: {
+            /**
+             * Format: int64
+             * @description The bytes of the file.
+             */
+            bytes: number;
+            /** @description What was found when the file was last compared with what was written. */
+            check: components["schemas"]["FindingView"] | null;
+            /**
+             * Format: date-time
+             * @description When it was due; null if somebody asked for it.
+             */
+            dueAt: string | null;
+            /** @description The hash of that line. */
+            ledgerHash: string | null;
+            /**
+             * Format: int64
+             * @description The place of the last line of its ledger.
+             */
+            ledgerSeq: number | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            madeAt: string;
+            /** @description The name of the file. */
+            name: string;
+            /** @description What was found when it was restored, newest first. */
+            proofs: components["schemas"]["FindingView"][];
+            /** @description How many rows each table has. */
+            rows: {
+                [key: string]: number;
+            } | null;
+            /** @description The SHA-256 of what was written. */
+            sha256: string | null;
+            /**
+             * @description `proved`: it was restored to a file of its own, and held. `unproved`: that was not tried yet. `failed`: it did not
+             *     hold. `rotten`: its bytes are not those that were written.
+             */
+            state: string;
+        };
         /** @description The outcome of each operation. */
         BatchAnswer: {
             /** @description The outcomes. */
@@ -1152,6 +1443,28 @@ export interface components {
             lastUpdated: string | null;
             /** @description The outcomes, in the order of the operations. */
             results: components["schemas"]["BatchResultView"][];
+        };
+        /**
+         * @description Work that began.
+         * @example {
+         *       "success": true,
+         *       "underWay": [
+         *         {
+         *           "task": "backup",
+         *           "name": "pm_backup_20260211T150000Z.db",
+         *           "phase": "copying",
+         *           "done": 1048576,
+         *           "total": 4194304,
+         *           "beganAt": "2026-02-11T15:00:00.000000Z"
+         *         }
+         *       ]
+         *     }
+         */
+        BegunAnswer: {
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+            /** @description What is under way now. */
+            underWay: components["schemas"]["UnderWayView"][];
         };
         /** @description What may be spent. Numeric texts are taken, and objects with `planned`, `total` or `amount`; what is negative, or no number, is 0. */
         Budget: number;
@@ -1714,6 +2027,7 @@ export interface components {
          *     - `changed_since` (409): What is to be undone has been changed by others since.
          *     - `under_way` (409): What can only be done once at a time is being done.
          *     - `would_be_open` (409): With the restored database, anybody who reaches the server could sign in.
+         *     - `backups_off` (409): No backups are kept: there is no folder for them.
          *     - `no_deploy_job` (409): No deploy job is running.
          *     - `unrecorded` (404): What was then is not recorded: the ledger begins later, or something that writes none changed it.
          *     - `body_too_large` (413): The body is larger than 16 MiB.
@@ -1724,6 +2038,7 @@ export interface components {
          *     - `rate_limited` (429): The caller made more requests than one may in a minute.
          *     - `too_many_streams` (429): The caller follows the ledger with as many streams as one may.
          *     - `internal` (500): Our fault; the details are in the log.
+         *     - `backup_failed` (500): A backup cannot be made or kept: the folder cannot be used, or the copy was not right.
          *     - `not_deployable` (500): No deploy job can be begun: there is no script, or it cannot be started.
          *     - `database_busy` (503): The database is held by another process; try again.
          *     - `restoring` (503): The database is being replaced by a restored one; try again.
@@ -1733,7 +2048,7 @@ export interface components {
          *     - `storage_full` (507): The disk is full.
          * @enum {string}
          */
-        ErrorCode: "malformed_json" | "invalid_field" | "invalid_time" | "invalid_id" | "name_missing" | "invalid_query" | "malformed_upload" | "invalid_backup" | "unauthenticated" | "wrong_credentials" | "forbidden" | "host_not_allowed" | "cross_origin" | "request_timeout" | "not_found" | "method_not_allowed" | "version_mismatch" | "id_taken" | "already_decided" | "proposal_without_project" | "proposal_not_doable" | "not_an_action" | "nothing_to_undo" | "not_undoable" | "changed_since" | "under_way" | "would_be_open" | "no_deploy_job" | "unrecorded" | "body_too_large" | "upload_too_large" | "unsupported_media_type" | "idempotency_key_reused" | "too_many_attempts" | "rate_limited" | "too_many_streams" | "internal" | "not_deployable" | "database_busy" | "restoring" | "database_read_only" | "overloaded" | "administration_off" | "storage_full";
+        ErrorCode: "malformed_json" | "invalid_field" | "invalid_time" | "invalid_id" | "name_missing" | "invalid_query" | "malformed_upload" | "invalid_backup" | "unauthenticated" | "wrong_credentials" | "forbidden" | "host_not_allowed" | "cross_origin" | "request_timeout" | "not_found" | "method_not_allowed" | "version_mismatch" | "id_taken" | "already_decided" | "proposal_without_project" | "proposal_not_doable" | "not_an_action" | "nothing_to_undo" | "not_undoable" | "changed_since" | "under_way" | "would_be_open" | "backups_off" | "no_deploy_job" | "unrecorded" | "body_too_large" | "upload_too_large" | "unsupported_media_type" | "idempotency_key_reused" | "too_many_attempts" | "rate_limited" | "too_many_streams" | "internal" | "backup_failed" | "not_deployable" | "database_busy" | "restoring" | "database_read_only" | "overloaded" | "administration_off" | "storage_full";
         /** @description An event that is on the timeline, now or before. */
         EventAnswer: {
             /** @description Whether this request appended it. */
@@ -1869,6 +2184,31 @@ export interface components {
         /** @description An object with any fields; anything else is an empty one, or passed over by a change. */
         Fields: {
             [key: string]: unknown;
+        };
+        /**
+         * @description What was found, when a backup was looked at.
+         * @example {
+         *       "at": "2026-02-11T15:00:01.000000Z",
+         *       "holds": true,
+         *       "reason": null,
+         *       "tookMs": 420
+         *     }
+         */
+        FindingView: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Whether all was as it should be. */
+            holds: boolean;
+            /** @description What was not. */
+            reason: string | null;
+            /**
+             * Format: int64
+             * @description How long the look took, in milliseconds.
+             */
+            tookMs: number;
         };
         /** @description One run, as it stands. */
         FoundRunAnswer: {
@@ -2799,6 +3139,11 @@ export interface components {
             previousDbBackup: string | null;
         };
         /**
+         * @description What a person is on this installation, from the least on.
+         * @enum {string}
+         */
+        Role: "viewer" | "member" | "admin";
+        /**
          * @description That the server is there.
          * @example {
          *       "status": "healthy",
@@ -3338,6 +3683,40 @@ export interface components {
             agentTokenRequired: boolean;
         };
         /**
+         * @description How far a piece of work is.
+         * @example {
+         *       "task": "backup",
+         *       "name": "pm_backup_20260211T150000Z.db",
+         *       "phase": "copying",
+         *       "done": 1048576,
+         *       "total": 4194304,
+         *       "beganAt": "2026-02-11T15:00:00.000000Z"
+         *     }
+         */
+        UnderWayView: {
+            /**
+             * Format: date-time
+             * @description When the work began.
+             */
+            beganAt: string;
+            /**
+             * Format: int64
+             * @description How much of the phase is done: bytes, or lines where it is verifying.
+             */
+            done: number;
+            /** @description The backup that it is about, if there is one. */
+            name: string | null;
+            /** @description `preparing`, `uploading`, `copying`, `hashing`, `restoring`, `examining`, `verifying` or `switching`. */
+            phase: string;
+            /** @description `backup`, `proof`, `check` or `restore`. */
+            task: string;
+            /**
+             * Format: int64
+             * @description Of how much; null where nobody knows.
+             */
+            total: number | null;
+        };
+        /**
          * @description How to undo.
          * @example {
          *       "agentId": "claude-sonnet",
@@ -3699,6 +4078,543 @@ export interface operations {
             };
         };
     };
+    list_backups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupsAnswer"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many requests; the header Retry-After says when to come again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The folder cannot be read */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    make_backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It began */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BegunAnswer"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description No backups are kept, or there is one under way */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many requests; the header Retry-After says when to come again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The folder cannot be used */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk has no room for a backup and its proof */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    get_backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the backup
+                 * @example pm_backup_20260211T150000Z.db
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    /** @description `attachment; filename=<name>` */
+                    "Content-Disposition"?: string;
+                    /** @description The bytes of the file */
+                    "Content-Length"?: number;
+                    /** @description `"sha256-<hexadecimal digits>"`, of the file as it is now */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such backup */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many requests; the header Retry-After says when to come again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The folder cannot be used */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    delete_backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the backup
+                 * @example pm_backup_20260211T150000Z.db
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupRemovedAnswer"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such backup */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description A backup or proof is under way */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many requests; the header Retry-After says when to come again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The folder cannot be used */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    prove_backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the backup
+                 * @example pm_backup_20260211T150000Z.db
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It began */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BegunAnswer"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such backup */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Another backup or proof is under way */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many requests; the header Retry-After says when to come again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The folder cannot be used */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk has no room to restore it to */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    restore_backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the backup
+                 * @example pm_backup_20260211T150000Z.db
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is restored */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoreAnswer"];
+                };
+            };
+            /** @description It cannot be the database: its bytes are not those that were written, or it does not hold */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such backup */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Another restore is under way, or with this database anybody could sign in */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The file is larger than may be */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many requests; the header Retry-After says when to come again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The folder cannot be used */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk has no room for the file */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
     start_deploy: {
         parameters: {
             query?: never;
@@ -3968,6 +4884,82 @@ export interface operations {
             };
             /** @description The database, or the operation, is not available now */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    export_database: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The archive */
+            200: {
+                headers: {
+                    /** @description `attachment; filename=pilotdeck_export_<time>.jsonl` */
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many requests; the header Retry-After says when to come again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk has no room for the copy that it is read from */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

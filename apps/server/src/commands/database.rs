@@ -1,23 +1,19 @@
 //! Commands about the database as a file: copy it, replace it.
 
 use std::fs;
-use std::io;
+use std::io::{self, BufReader};
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::Actor;
 use pilotdeck_services::Services;
-use pilotdeck_services::operations::{Restored, restore_file};
-use pilotdeck_storage::{Claim, Scratch, machine_time_zone};
+use pilotdeck_services::operations::{Restored, Works, import_archive, restore_file};
+use pilotdeck_storage::{Claim, Scratch, StoreError, machine_time_zone};
 use tokio::time::interval;
 
-use super::{OF_BYTES, bar, open};
-use crate::settings::{BackupArgs, RestoreArgs};
-
-/// How often the copy is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+use super::{LOOK_EVERY, OF_BYTES, bar, open, shown, write_to};
+use crate::settings::{BackupArgs, ImportArgs, OutputArgs, RestoreArgs};
 
 /// Copies the database, and says how large the copy is and its digest.
 pub(crate) async fn back_up(args: &BackupArgs) -> Result<()> {
@@ -60,15 +56,60 @@ async fn copy(services: &Services, output: &Path) -> Result<(u64, String)> {
     Ok(copied)
 }
 
+/// Writes all rows of the database to an archive.
+pub(crate) async fn export(args: &OutputArgs) -> Result<()> {
+    let services = Services::new(open(&args.database).await?, Clock::default());
+    let written = write_to(args.output.as_deref(), async |file| {
+        let mut archive = services.operations.export(&Actor::system()).await?;
+        while let Some(piece) = archive.next().await? {
+            file.write_all(&piece)?;
+        }
+        Ok(())
+    })
+    .await;
+    services.close().await;
+    written
+}
+
+/// Makes a database of an archive.
+pub(crate) async fn import(args: &ImportArgs) -> Result<()> {
+    let claim = Claim::of(&args.database.path(), args.force)?;
+    let is_served = claim.is_served();
+    let (works, clock) = (Works::default(), Clock::default());
+    let source = &args.archive;
+    let importing = async {
+        if source.as_os_str() == "-" {
+            let input = io::stdin().lock();
+            return import_archive(input, claim, &clock, &machine_time_zone, &works).await;
+        }
+        let file = fs::File::open(source).map_err(StoreError::from)?;
+        let input = BufReader::new(file);
+        import_archive(input, claim, &clock, &machine_time_zone, &works).await
+    };
+    let imported = shown(|| works.list(), importing).await;
+    let (restored, summary) = imported
+        .with_context(|| format!("{} was not imported; nothing changed", source.display()))?;
+    println!("imported {}: {} rows, its ledger holds", restored.file.display(), summary.rows);
+    say_what_was_before(&restored, is_served);
+    Ok(())
+}
+
 /// Makes a file the database, and says where the one before is.
 pub(crate) async fn restore(args: &RestoreArgs) -> Result<()> {
     let claim = Claim::of(&args.database.path(), args.force)?;
     let is_served = claim.is_served();
-    let restored = restore_file(&args.file, claim, &Clock::default(), &machine_time_zone).await;
-    let (Restored { file, previous }, bytes) = restored
+    let (works, clock) = (Works::default(), Clock::default());
+    let restoring = restore_file(&args.file, claim, &clock, &machine_time_zone, &works);
+    let restored = shown(|| works.list(), restoring).await;
+    let (restored, bytes) = restored
         .with_context(|| format!("{} was not restored; nothing changed", args.file.display()))?;
-    println!("restored {}: {bytes} bytes, its ledger holds", file.display());
-    match previous {
+    println!("restored {}: {bytes} bytes, its ledger holds", restored.file.display());
+    say_what_was_before(&restored, is_served);
+    Ok(())
+}
+
+fn say_what_was_before(restored: &Restored, is_served: bool) {
+    match &restored.previous {
         Some(previous) => println!("as it was before: {}", previous.display()),
         None => println!("there was no database before"),
     }
@@ -77,5 +118,4 @@ pub(crate) async fn restore(args: &RestoreArgs) -> Result<()> {
             "a server still has the file open that was the database before: stop it now, what it writes is lost"
         );
     }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Commands about the ledger: verify, sign, export.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -12,9 +12,9 @@ use pilotdeck_domain::ledger::export::Proof;
 use pilotdeck_services::Services;
 use pilotdeck_services::ledger::{Verdict, prove, verify_signed};
 
-use super::{OF_BYTES, bar, open};
+use super::{OF_BYTES, bar, open, write_to};
 use crate::secret;
-use crate::settings::{DatabaseArgs, ExportArgs, VerifyArgs, ledger_key};
+use crate::settings::{DatabaseArgs, OutputArgs, VerifyArgs, ledger_key};
 
 const OF_LINES: &str = "[{bar:40}] {human_pos} of {human_len} lines, {eta} left";
 /// What a public key in a file may have beside itself.
@@ -128,35 +128,21 @@ pub(crate) async fn checkpoint(args: &DatabaseArgs) -> Result<()> {
 }
 
 /// Writes the whole ledger with its checkpoints.
-pub(crate) async fn export(args: &ExportArgs) -> Result<()> {
+pub(crate) async fn export(args: &OutputArgs) -> Result<()> {
     let services = Services::new(open(&args.database).await?, Clock::default());
-    let written = match &args.output {
-        None => write(&services, io::stdout().lock()).await,
-        Some(path) => {
-            let file = OpenOptions::new().write(true).create_new(true).open(path);
-            let file = file.with_context(|| format!("{} cannot be made", path.display()))?;
-            let written = write(&services, &file).await.and_then(|()| Ok(file.sync_all()?));
-            if written.is_err() {
-                // Half an export would look like one that somebody cut off.
-                let _ = fs::remove_file(path);
-            }
-            written.with_context(|| format!("{} cannot be written", path.display()))
+    let written = write_to(args.output.as_deref(), async |file| {
+        let mut export = services.ledger.export(&Actor::system()).await?;
+        let bar = bar(export.seq().unsigned_abs(), OF_LINES);
+        while let Some(piece) = export.next().await? {
+            file.write_all(piece.as_bytes())?;
+            bar.set_position(export.reached().unsigned_abs());
         }
-    };
+        bar.finish_and_clear();
+        Ok(())
+    })
+    .await;
     services.close().await;
     written
-}
-
-async fn write(services: &Services, file: impl Write) -> Result<()> {
-    let mut file = BufWriter::new(file);
-    let mut export = services.ledger.export(&Actor::system()).await?;
-    let bar = bar(export.seq().unsigned_abs(), OF_LINES);
-    while let Some(piece) = export.next().await? {
-        file.write_all(piece.as_bytes())?;
-        bar.set_position(export.reached().unsigned_abs());
-    }
-    bar.finish_and_clear();
-    Ok(file.flush()?)
 }
 
 /// Prints the public key, making the pair if there is none yet.

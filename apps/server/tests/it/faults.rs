@@ -3,9 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use pilotdeck_faults::{DiskFault, Outcome, Plan, kill_and_restart, try_fault};
+use pilotdeck_faults::{
+    DiskFault, Outcome, Plan, RestorePlan, kill_and_restart, kill_restores, try_fault,
+};
 
 const ROUNDS: u64 = 20;
+/// Restores that are killed: each way of it a few times.
+const RESTORES: u64 = 9;
 
 fn server() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_pilotdeck"))
@@ -28,6 +32,19 @@ async fn what_was_acknowledged_survives_every_kill_exactly_once() {
     assert!(summary.is_clean(), "{summary}");
     assert_eq!(summary.rounds(), ROUNDS);
     assert!(summary.acknowledged() > ROUNDS, "there was something to lose");
+}
+
+#[tokio::test]
+async fn a_restore_that_is_killed_leaves_one_of_the_two_databases_whole_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, folder) = (server().to_owned(), folder.path().to_owned());
+    let plan = RestorePlan { server, folder, rounds: RESTORES, seed: rand::random() };
+
+    let summary = kill_restores(&plan, |_| ()).await.unwrap();
+
+    println!("{summary}");
+    assert!(summary.is_clean(), "{summary}");
+    assert_eq!(summary.rounds(), RESTORES);
 }
 
 #[tokio::test]

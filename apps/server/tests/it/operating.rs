@@ -1,19 +1,16 @@
-//! Operating the installation with the real process: backup and restore from the command line, a restore that is killed,
-//! and deploy jobs, which outlive the server.
+//! Operating the installation with the real process: backup and restore from the command line, kept backups, going
+//! back, and deploy jobs, which outlive the server.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use crate::process::{OLDER, Server, answer, finish, pilotdeck, serve};
 
 const TOKEN: &str = "operating-token";
-/// Rounds of killing a restore.
-const ROUNDS: u64 = 6;
 
 async fn start(folder: &Path) -> Server {
     Server::start(serve(folder).env("PM_ADMIN_TOKEN", TOKEN).env("PATH", "/usr/bin:/bin")).await
@@ -32,12 +29,6 @@ async fn a_project(server: &Server, id: &str) {
 fn leftovers(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     names.map(|name| name.into_string().unwrap()).filter(|name| name.contains(".tmp-")).collect()
-}
-
-fn form(file: &[u8]) -> Vec<u8> {
-    let head =
-        "--limit\r\nContent-Disposition: form-data; name=\"file\"; filename=\"pm.db\"\r\n\r\n";
-    [head.as_bytes(), file, b"\r\n--limit--\r\n"].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,6 +61,37 @@ async fn a_backup_is_made_beside_a_server_and_restored_when_it_is_stopped() {
     let server = start(folder.path()).await;
     assert_eq!(projects(&server).await, ["before"]);
     assert!(leftovers(folder.path()).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_of_one_server_becomes_the_database_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path()).await;
+    a_project(&server, "moved").await;
+
+    let archive = ["export", "--output", "all.jsonl"];
+    let exported = finish(pilotdeck(folder.path()).args(archive), "");
+    let twice = finish(pilotdeck(folder.path()).args(archive), "");
+    server.stop().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(folder.path().join("all.jsonl")).unwrap();
+    let cut = &text[..text.len() / 2];
+    let import = |text: &str| finish(pilotdeck(elsewhere.path()).args(["import", "-"]), text);
+    let refused = import(cut);
+    let is_there = elsewhere.path().join("pm.db").exists();
+    let imported = import(&text);
+
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    let permissions = fs::metadata(folder.path().join("all.jsonl")).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o600);
+    assert!(twice.refusal().contains("all.jsonl cannot be made"), "{twice:?}");
+    assert!(refused.refusal().contains("- was not imported; nothing changed"), "{refused:?}");
+    assert!(!is_there, "a refusal makes nothing");
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    assert!(imported.stdout.contains(" rows, its ledger holds"), "{imported:?}");
+    let server = start(elsewhere.path()).await;
+    assert_eq!(projects(&server).await, ["moved"]);
+    assert!(leftovers(elsewhere.path()).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,53 +144,100 @@ async fn who_insists_restores_beside_a_running_server_and_is_told_to_stop_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restore_that_is_killed_leaves_one_of_the_two_databases_whole() {
+async fn the_command_takes_neither_pipes_nor_empty_files_and_waits_for_nobody() {
     let folder = tempfile::tempdir().unwrap();
-    let mut server = start(folder.path()).await;
-    a_project(&server, "before").await;
-    let file = server.get("/api/admin/backup").header("x-pm-token", TOKEN).send().await.unwrap();
-    let form = form(&file.bytes().await.unwrap());
-    a_project(&server, "after").await;
-    let mut took = Duration::ZERO;
-    let (mut olds, mut news) = (0, 0);
+    let pipe = folder.path().join("pipe.db");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    symlink("pipe.db", folder.path().join("link.db")).unwrap();
+    symlink("nowhere.db", folder.path().join("dangling.db")).unwrap();
+    symlink("loop.db", folder.path().join("loop.db")).unwrap();
+    fs::write(folder.path().join("empty.db"), "").unwrap();
 
-    for round in 0..=ROUNDS {
-        let post = server
-            .client
-            .post(server.url("/api/admin/restore"))
-            .header("x-pm-token", TOKEN)
-            .header(CONTENT_TYPE, "multipart/form-data; boundary=limit")
-            .body(form.clone());
-        let began = Instant::now();
-        let asked = tokio::spawn(post.send());
-        if round == 0 {
-            // How long it takes when nobody interferes.
-            assert_eq!(asked.await.unwrap().unwrap().status(), 200);
-            took = began.elapsed();
-            assert_eq!(projects(&server).await, ["before"]);
-            a_project(&server, "after").await;
-            continue;
-        }
-        let noise = u64::from(began.elapsed().subsec_nanos() % 97);
-        let share = (round * 100 + noise) * u64::try_from(took.as_millis()).unwrap();
-        tokio::time::sleep(Duration::from_millis(share / (ROUNDS * 100))).await;
-        server.kill();
-        let _ = asked.await;
+    for file in ["pipe.db", "link.db", "dangling.db", "loop.db", "empty.db", "/dev/zero"] {
+        let refused = finish(pilotdeck(folder.path()).args(["restore", file]), "");
 
-        let verified = finish(pilotdeck(folder.path()).args(["ledger", "verify"]), "");
-        assert_eq!(verified.code, Some(0), "round {round}: {verified:?}");
-        server = start(folder.path()).await;
-        match projects(&server).await.len() {
-            2 => olds += 1,
-            1 => {
-                news += 1;
-                a_project(&server, "after").await;
-            }
-            other => panic!("round {round}: {other} projects"),
-        }
-        assert!(leftovers(folder.path()).is_empty(), "round {round}");
+        assert!(refused.refusal().contains("was not restored"), "{file}: {refused:?}");
     }
-    assert_eq!(olds + news, ROUNDS);
+    assert!(!folder.path().join("pm.db").exists() && leftovers(folder.path()).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_are_kept_by_the_server_and_made_and_proven_by_the_command_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    let mut command = serve(folder.path());
+    let server = Server::start(command.env("PM_BACKUP_DIR", &kept)).await;
+    server.line("proved the backup pm_backup_").await;
+    a_project(&server, "p1").await;
+    let backups = |arguments: &[&str]| {
+        let mut command = pilotdeck(folder.path());
+        finish(command.env("PM_BACKUP_DIR", &kept).arg("backups").args(arguments), "")
+    };
+
+    let made = backups(&["make"]);
+    let proved = backups(&["prove"]);
+    let list = backups(&["list"]);
+    server.stop().await;
+    let name = made.stdout.split(' ').next().unwrap();
+    let file = kept.join(name);
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let rotten = backups(&["prove", name]);
+    let none = backups(&["prove", "../pm.db"]);
+    let off = finish(pilotdeck(folder.path()).args(["backups", "list"]), "");
+
+    assert_eq!(
+        (made.code, proved.code, list.code),
+        (Some(0), Some(0), Some(0)),
+        "{made:?} {proved:?}"
+    );
+    assert!(made.stdout.contains("  proved ") && proved.stdout.starts_with(name), "{made:?}");
+    let lines: Vec<_> = list.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].starts_with(name) && lines[2].starts_with("the next one is due at "));
+    assert_eq!(rotten.code, Some(1));
+    assert!(rotten.stderr.contains(" is rotten"), "{rotten:?}");
+    assert!(none.refusal().contains("Backup not found"), "{none:?}");
+    assert!(off.refusal().contains("PM_BACKUP_DIR"), "{off:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_goes_back_to_what_it_was_before_an_upgrade() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("pm.db"), fs::read(OLDER).unwrap()).unwrap();
+    let rollback =
+        |arguments: &[&str]| finish(pilotdeck(folder.path()).arg("rollback").args(arguments), "");
+    let nothing = rollback(&[]);
+    let server = start(folder.path()).await;
+    a_project(&server, "since").await;
+
+    let refused = rollback(&[]);
+    let list = rollback(&["--list"]);
+    server.stop().await;
+    let unknown = rollback(&["pm.db.secret"]);
+    let copy = list.stdout.split("  ").next().unwrap().to_owned();
+    let before = fs::read(folder.path().join(&copy)).unwrap();
+    let back = rollback(&[]);
+
+    assert!(nothing.refusal().contains("no copy from before an upgrade"), "{nothing:?}");
+    assert!(refused.refusal().contains("already serves"), "{refused:?}");
+    assert!(list.stdout.contains("before an upgrade, schema 4.0, "), "{list:?}");
+    assert!(unknown.refusal().contains("is none of the copies"), "{unknown:?}");
+    assert_eq!(back.code, Some(0), "{back:?}");
+    assert!(back.stdout.contains("lines of the ledger\n"), "{back:?}");
+    assert!(back.stdout.contains("  projects: "), "{back:?}");
+    assert_eq!(fs::read(folder.path().join("pm.db")).unwrap(), before, "byte for byte");
+    // And forth again.
+    let (_, until_now) = back.stdout.split_once("as it was until now: ").unwrap();
+    let until_now = until_now.lines().next().unwrap();
+    let forth = rollback(&[until_now]);
+    assert_eq!(forth.code, Some(0), "{forth:?}");
+    let server = start(folder.path()).await;
+    assert!(projects(&server).await.contains(&"since".to_owned()));
+    assert!(leftovers(folder.path()).is_empty());
 }
 
 fn script(folder: &Path, text: &str) {

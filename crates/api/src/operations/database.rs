@@ -36,7 +36,7 @@ struct RestoreDatabaseForm {
 /// That the database is another one.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "written field by field")]
-struct RestoreAnswer {
+pub(super) struct RestoreAnswer {
     /// Always true.
     success: Yes,
     /// Which files there are.
@@ -78,12 +78,48 @@ struct RestoreView {
 )]
 #[get("/api/admin/backup")]
 pub(super) async fn back_up_database(services: Data<Services>, caller: Caller) -> ApiResult {
-    let backup = services.operations.back_up(&caller).await?;
-    Ok(HttpResponse::Ok()
+    Ok(sent(services.operations.back_up(&caller).await?))
+}
+
+/// A backup as a file to keep.
+pub(super) fn sent(backup: Backup) -> HttpResponse {
+    HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/octet-stream"))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename={}", backup.name)))
         .insert_header((ETAG, format!("\"sha256-{}\"", backup.sha256)))
-        .body(SizedStream::new(backup.bytes, pieces(backup))))
+        .body(SizedStream::new(backup.bytes, pieces(backup)))
+}
+
+/// Sends all rows of the database as an archive of JSON lines; `docs/archive.md` specifies it.
+///
+/// One state of it, while others write. `pilotdeck import` makes a database of it, on any machine.
+#[utoipa::path(
+    tag = "administration",
+    responses(
+        (
+            status = 200, description = "The archive", content_type = "application/x-ndjson", body = String,
+            headers(("Content-Disposition" = String, description = "`attachment; filename=pilotdeck_export_<time>.jsonl`")),
+        ),
+        (status = 507, description = "The disk has no room for the copy that it is read from", body = crate::openapi::Failure),
+    ),
+    extensions(("x-permission" = json!("administer"))),
+)]
+#[get("/api/admin/export")]
+pub(super) async fn export_database(services: Data<Services>, caller: Caller) -> ApiResult {
+    let archive = services.operations.export(&caller).await?;
+    let name = format!("attachment; filename={}", archive.name);
+    let pieces = stream::try_unfold(archive, async |mut archive| match archive.next().await {
+        Ok(piece) => Ok(piece.map(|piece| (Bytes::from(piece), archive))),
+        // The archive has no last line then, which is all that can be said now.
+        Err(error) => {
+            tracing::error!(%error, "an archive could not be sent to its end");
+            Err(error)
+        }
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/x-ndjson"))
+        .insert_header((CONTENT_DISPOSITION, name))
+        .streaming(pieces))
 }
 
 fn pieces(backup: Backup) -> impl Stream<Item = Result<Bytes, Error>> {
@@ -145,9 +181,15 @@ pub(super) async fn restore_database(
             break upload;
         }
     };
-    let Restored { file, previous } = services.operations.restore(&caller, upload).await?;
-    let view = json!({ "dbFile": file.display().to_string(), "previousDbBackup": previous.map(|previous| previous.display().to_string()) });
-    Ok(data(&Json::of(&view)).ok())
+    Ok(restored(services.operations.restore(&caller, upload).await?))
+}
+
+/// Says which files there are after a restore.
+pub(super) fn restored(restored: Restored) -> HttpResponse {
+    let Restored { file, previous } = restored;
+    let previous = previous.map(|previous| previous.display().to_string());
+    let view = json!({ "dbFile": file.display().to_string(), "previousDbBackup": previous });
+    data(&Json::of(&view)).ok()
 }
 
 fn missing() -> ApiError {

@@ -3,6 +3,7 @@
 mod actions;
 mod addresses;
 mod adoption;
+mod backups;
 mod capabilities;
 mod console;
 mod edge;

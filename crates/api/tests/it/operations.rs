@@ -1,10 +1,10 @@
 //! Backup and restore over HTTP, and deploy jobs where there is nothing to deploy.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pilotdeck_domain::identity::Actor;
 use pilotdeck_services::ledger::LedgerFilter;
@@ -288,18 +288,21 @@ async fn a_server_that_others_reach_takes_no_database_with_the_default_password(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restore_under_load_loses_nothing_that_was_acknowledged_and_admits_nothing_meanwhile() {
+async fn a_restore_under_load_leaves_each_acknowledged_write_in_the_file_that_it_belongs_to() {
     let app = Arc::new(app().await);
     app.a_project(json!({ "id": "p1" })).await;
     let file = backup(&app).await;
     let is_over = Arc::new(AtomicBool::new(false));
+    // Restores that began, and those that were answered.
+    let (begun, answered) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let writers: Vec<_> = (0..8)
         .map(|writer| {
             let (app, is_over) = (Arc::clone(&app), Arc::clone(&is_over));
+            let (begun, answered) = (Arc::clone(&begun), Arc::clone(&answered));
             tokio::spawn(async move {
-                let (mut kept, mut refused) = (Vec::new(), Vec::new());
+                let (mut kept, mut refused) = (BTreeMap::new(), BTreeSet::new());
                 for turn in 0.. {
-                    if is_over.load(Ordering::Relaxed) {
+                    if is_over.load(Ordering::SeqCst) {
                         break;
                     }
                     let id = format!("e-{writer}-{turn}");
@@ -308,10 +311,12 @@ async fn a_restore_under_load_loses_nothing_that_was_acknowledged_and_admits_not
                         0 => ("/api/agent/events", json!({ "id": id, "title": "x" })),
                         _ => ("/api/agent/runs", json!({ "id": id, "title": "x" })),
                     };
+                    let earliest = answered.load(Ordering::SeqCst);
                     let answer = app.post(path).json(&body).send().await;
+                    let latest = begun.load(Ordering::SeqCst);
                     match answer.status.as_u16() {
-                        201 => kept.push(id),
-                        503 if answer.code() == "restoring" => refused.push(id),
+                        201 => drop(kept.insert(id, earliest..=latest)),
+                        503 if answer.code() == "restoring" => drop(refused.insert(id)),
                         _ => panic!("{}: {}", answer.status, answer.text),
                     }
                 }
@@ -322,31 +327,68 @@ async fn a_restore_under_load_loses_nothing_that_was_acknowledged_and_admits_not
 
     let mut previous = Vec::new();
     for _ in 0..3 {
+        begun.fetch_add(1, Ordering::SeqCst);
         let restored = restore(&app, &file).await;
+        answered.fetch_add(1, Ordering::SeqCst);
         assert_eq!(restored.status, 200, "{}", restored.text);
         let name = restored.body["data"]["previousDbBackup"].as_str().unwrap().to_owned();
         previous.push(name.rsplit_once('/').unwrap().1.to_owned());
     }
-    is_over.store(true, Ordering::Relaxed);
-    let (mut kept, mut refused) = (BTreeSet::new(), BTreeSet::new());
+    is_over.store(true, Ordering::SeqCst);
+    let (mut kept, mut refused) = (BTreeMap::new(), BTreeSet::new());
     for writer in writers {
         let (mine, not_mine) = writer.await.unwrap();
         kept.extend(mine);
         refused.extend(not_mine);
     }
 
-    let mut stored = BTreeSet::new();
-    for name in previous.iter().map(String::as_str).chain(["pm.db"]) {
+    // The files in the order in which they were the database.
+    let mut stored: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (place, name) in previous.iter().map(String::as_str).chain(["pm.db"]).enumerate() {
         let services = app.services_of(name).await;
-        let database = services_ids(&services).await;
-        stored.extend(database);
+        for id in services_ids(&services).await.into_iter().collect::<BTreeSet<_>>() {
+            stored.entry(id).or_default().push(place);
+        }
         services.close().await;
     }
     assert!(kept.len() > 20, "the load is one: {}", kept.len());
-    let lost: Vec<_> = kept.difference(&stored).collect();
-    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
-    let admitted: Vec<_> = refused.intersection(&stored).collect();
+    for (id, possible) in &kept {
+        // In one file, and in one that was the database between asking and hearing.
+        let places = stored.get(id).cloned().unwrap_or_default();
+        let is_right = matches!(*places, [place] if possible.contains(&place));
+        assert!(is_right, "{id} was acknowledged in {possible:?} and is in {places:?}");
+    }
+    let admitted: Vec<_> = refused.iter().filter(|id| stored.contains_key(*id)).collect();
     assert!(admitted.is_empty(), "refused and stored: {admitted:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_anywhere_is_refused_and_nothing_changes() {
+    let app = app().await;
+    for number in 0..20 {
+        app.a_project(json!({ "id": format!("p{number}"), "notes": "x".repeat(2_000) })).await;
+    }
+    let good = backup(&app).await;
+    let head = app.ledger_head().await;
+    let page = usize::from(u16::from_be_bytes([good[16], good[17]]));
+    let pages = good.len() / page;
+    // At both ends, between pages and inside of them.
+    let cuts = (1..=24).map(|part| good.len() * part / 25);
+    let cuts = cuts.chain([1, 15, 16, 17, 99, 100, 101, 511, 512, 513, page - 1, page, page + 1]);
+    let cuts = cuts.chain([(pages - 1) * page, good.len() - page / 2, good.len() - 1]);
+
+    for cut in cuts {
+        let answer = restore(&app, &good[..cut]).await;
+
+        assert_eq!(refusal(&answer), (400, "invalid_backup"), "{cut}: {}", answer.text);
+    }
+    assert_eq!(app.ledger_head().await, head);
+    assert!(leftovers(app.folder()).is_empty());
+    assert_eq!(restore(&app, &good).await.status, 200);
+}
+
+fn refusal(answer: &Answer) -> (u16, &str) {
+    (answer.status.as_u16(), answer.code())
 }
 
 /// The subjects of all lines, in a ledger that holds.
@@ -382,4 +424,30 @@ async fn without_a_script_there_is_nothing_to_deploy_and_nothing_to_cancel() {
     for capability in ["backup", "restore", "deploy"] {
         assert_eq!(meta["capabilities"][capability], true);
     }
+}
+
+#[tokio::test]
+async fn an_archive_has_every_row_and_says_that_it_is_whole() {
+    let app = app().await;
+    app.a_project(json!({ "id": "p1", "name": "Archived" })).await;
+
+    let (answer, bytes) = app.get("/api/admin/export").as_admin().download().await;
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
+    let disposition = answer.header("content-disposition").unwrap();
+    assert!(disposition.starts_with("attachment; filename=pilotdeck_export_"), "{disposition}");
+    let text = String::from_utf8(bytes).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["archive"], "pilotdeck");
+    assert!(lines.iter().any(|line| line[0] == "p1"));
+    let rows = lines.iter().filter(|line| line.is_array()).count();
+    let tail = lines.last().unwrap();
+    assert_eq!(tail["rows"], rows);
+    let before = text.trim_end().rfind('\n').unwrap() + 1;
+    let digest = Sha256::digest(&text.as_bytes()[..before]);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(tail["sha256"], digest);
+    assert_eq!(operations(&app).await.last().unwrap(), "database.exported");
+    assert!(leftovers(app.folder()).is_empty());
 }

@@ -40,7 +40,7 @@ impl Ledger {
     /// [`Error::NoLedgerKey`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn key(&self, actor: &Actor) -> Result<(PublicKey, Option<SignedCheckpoint>), Error> {
-        actor.require(Permission::ReadLedger)?;
+        actor.require(Permission::ProveLedger)?;
         let key = self.signing_key()?.public();
         Ok((key, self.store.db.read().await?.checkpoints().last().await?))
     }

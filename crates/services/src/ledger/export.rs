@@ -33,7 +33,7 @@ impl Ledger {
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn export(&self, actor: &Actor) -> Result<Export, Error> {
-        actor.require(Permission::ReadLedger)?;
+        actor.require(Permission::ProveLedger)?;
         let mut tx = self.store.db.snapshot().await?;
         let until = tx.ledger().head().await?.seq;
         let last = tx.checkpoints().last().await?;

@@ -122,7 +122,7 @@ impl Ledger {
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn verify(&self, actor: &Actor) -> Result<Arc<Verification>, Error> {
-        actor.require(Permission::ReadLedger)?;
+        actor.require(Permission::ProveLedger)?;
         let mut outcome = self.join_or_begin();
         let outcome = outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
         match outcome {
@@ -143,7 +143,7 @@ impl Ledger {
     ///
     /// [`Error::Denied`].
     pub fn verifications(&self, actor: &Actor) -> Result<Verifications, Error> {
-        actor.require(Permission::ReadLedger)?;
+        actor.require(Permission::ProveLedger)?;
         let state = self.verifier.state();
         let running = state.running.as_ref().filter(|running| running.is_alive());
         let running = running.map(|running| Progress {

@@ -1,7 +1,7 @@
 //! Backups: copies of one state of the database, while others write.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 use pilotdeck_domain::identity::{Actor, Author, Permission};
@@ -15,6 +15,8 @@ use crate::identity::hex;
 
 /// Bytes that are read at a time: to be sent, and to be hashed.
 const PIECE_BYTES: usize = 256 << 10;
+/// Bytes that are read at a time where nobody waits for each piece.
+const READ_BYTES: usize = 4 << 20;
 
 /// A copy of the database, read piece by piece. It has no name on the disk any more, and is gone when this is dropped.
 #[derive(Debug)]
@@ -96,6 +98,14 @@ impl Operations {
 }
 
 impl Backup {
+    /// A file that is kept.
+    pub(super) fn of_file(name: String, path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let (bytes, sha256) = digest(&mut file)?;
+        file.rewind()?;
+        Ok(Self { name, bytes, sha256, file: Some(file) })
+    }
+
     /// The next piece; none at the end.
     ///
     /// # Errors
@@ -129,6 +139,34 @@ pub(super) fn digest(file: &mut File) -> io::Result<(u64, String)> {
         }
         digest.update(&piece[..read]);
         bytes += read as u64;
+    }
+}
+
+/// Reads a file to its end, and writes it to `sink` on the way; says how many bytes that were, and their SHA-256. Between
+/// two pieces it can be given up, and `reach` hears how far it is.
+pub(super) async fn through(
+    source: File,
+    sink: Option<File>,
+    reach: impl Fn(u64),
+) -> Result<(u64, String, Option<File>), Error> {
+    let (mut source, mut sink, mut digest, mut bytes) = (source, sink, Sha256::new(), 0);
+    loop {
+        let read;
+        (source, sink, digest, read) = off_thread(move || {
+            let mut piece = Vec::with_capacity(READ_BYTES);
+            (&mut source).take(READ_BYTES as u64).read_to_end(&mut piece)?;
+            digest.update(&piece);
+            if let Some(sink) = &mut sink {
+                sink.write_all(&piece)?;
+            }
+            Ok((source, sink, digest, piece.len()))
+        })
+        .await?;
+        if read == 0 {
+            return Ok((bytes, hex(&digest.finalize()), sink));
+        }
+        bytes += read as u64;
+        reach(bytes);
     }
 }
 

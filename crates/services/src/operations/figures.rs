@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
 use pilotdeck_storage::{Meters, room_beside};
 
-use super::Operations;
+use super::{BackupFigures, Operations};
 
 /// What is measured when somebody asks.
 #[derive(Clone, Debug, Default)]
@@ -25,17 +24,6 @@ pub struct Figures {
     pub streams: usize,
     /// The scheduled backups, where there are any.
     pub backups: Option<BackupFigures>,
-}
-
-/// How the scheduled backups are.
-#[derive(Clone, Copy, Debug)]
-pub struct BackupFigures {
-    /// When one was last proven.
-    pub last_proven: Option<DateTime<Utc>>,
-    /// How many are kept.
-    pub kept: u64,
-    /// Their size.
-    pub bytes: u64,
 }
 
 impl Operations {
@@ -57,19 +45,13 @@ impl Operations {
             free_bytes: room_beside(file).ok(),
             waiting_bytes: self.store.intake.waiting_bytes(),
             streams: self.stream.count(),
-            backups: self.backup_figures(),
+            backups: self.backup_figures().await.ok().filter(|backups| backups.is_on),
         }
     }
 
     async fn ledger_seq(&self) -> Option<i64> {
         let mut tx = self.store.db.read().await.ok()?;
         tx.ledger().head().await.ok().map(|head| head.seq)
-    }
-
-    /// No backup is made by a schedule.
-    #[expect(clippy::unused_self, reason = "what makes backups is asked here")]
-    const fn backup_figures(&self) -> Option<BackupFigures> {
-        None
     }
 }
 

@@ -1,9 +1,10 @@
 //! Restoring: an uploaded file becomes the database.
 
 use std::fs::File;
-use std::io::{Seek as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::identity::{Actor, Author, Permission};
@@ -14,16 +15,20 @@ use pilotdeck_storage::{
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::interval;
 
-use super::backup::{digest, entry};
+use super::backup::{entry, through};
+use super::progress::{Meter, Phase, Task, Works};
 use super::{Operations, off_thread, to_the_end};
 use crate::identity::hex;
-use crate::{Error, Services, Unavailable};
+use crate::{Error, Services, Unavailable, ledger};
 
 /// Bytes that are gathered before they are written.
 const GATHERED_BYTES: usize = 1 << 20;
 /// Bytes after which the disk is asked again whether it has room.
 const LOOK_EVERY_BYTES: u64 = 64 << 20;
+/// How often it is looked how far a verification is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A file that is being uploaded. It is gone when this is dropped.
 pub struct Upload {
@@ -36,6 +41,7 @@ pub struct Upload {
     most: u64,
     reserve: u64,
     looked_at: u64,
+    meter: Meter,
     /// There is one at a time.
     _turn: OwnedMutexGuard<()>,
 }
@@ -75,6 +81,8 @@ impl Operations {
         }
         let database = self.store.db.path().to_owned();
         let (scratch, file) = off_thread(move || Scratch::beside(&database, "upload")).await?;
+        let meter = self.desk.works.begin(Task::Restore, self.store.clock.now().into());
+        meter.phase(Phase::Uploading, announced);
         Ok(Upload {
             scratch,
             file: Some(file),
@@ -84,8 +92,43 @@ impl Operations {
             most,
             reserve,
             looked_at: 0,
+            meter,
             _turn: turn,
         })
+    }
+
+    /// Makes a kept backup the database, as if it were uploaded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`]; [`Error::NoDatabase`] if its bytes are not those that were written; as
+    /// [`Operations::begin_upload`] and [`Operations::restore`].
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn restore_backup(&self, actor: &Actor, name: &str) -> Result<Restored, Error> {
+        actor.require(Permission::Administer)?;
+        let (path, kept) = self.kept_file(name).await?;
+        let mut upload = self.begin_upload(actor, Some(kept.bytes)).await?;
+        upload.meter.about(kept.name.as_str());
+        let mut source = off_thread(move || File::open(path)).await?;
+        loop {
+            let piece;
+            (source, piece) = off_thread(move || {
+                let mut piece = Vec::with_capacity(GATHERED_BYTES);
+                (&mut source).take(GATHERED_BYTES as u64).read_to_end(&mut piece)?;
+                Ok((source, piece))
+            })
+            .await?;
+            if piece.is_empty() {
+                break;
+            }
+            upload.write(&piece).await?;
+        }
+        upload.write_gathered().await?;
+        let sha256 = hex(&upload.digest.clone().finalize());
+        if kept.note.is_some_and(|note| note.sha256 != sha256) {
+            return Err(Error::NoDatabase("its bytes are not those that were written".to_owned()));
+        }
+        self.restore(actor, upload).await
     }
 
     /// Makes the uploaded file the database: examines it, brings it up to date, verifies its ledger, and then switches.
@@ -104,19 +147,23 @@ impl Operations {
 
     async fn take(&self, author: &Author, mut upload: Upload) -> Result<Restored, Error> {
         upload.write_gathered().await?;
-        let Upload { scratch, digest, bytes, _turn: turn, .. } = upload;
+        let Upload { scratch, digest, bytes, meter, _turn: turn, .. } = upload;
+        meter.phase(Phase::Examining, None);
         let now = self.store.clock.now();
         let local_time = Arc::clone(&self.settings.local_time);
         let candidate = Candidate::examine(scratch, &*local_time, now).await?;
         let previous = self.store.db.name_for_previous(now);
         let sha256 = hex(&digest.finalize());
         let change = change(&candidate, bytes, &sha256, Some(&previous));
+        let said = (Operation::DatabaseRestored, change);
         let is_reachable = self.settings.is_reachable;
-        let next = prepare(candidate, &self.store.clock, is_reachable, author, &change).await?;
+        let clock = &self.store.clock;
+        let next = prepare(candidate, clock, is_reachable, author, said, &meter).await?;
+        meter.phase(Phase::Switching, None);
         self.store.db.replace(next, &previous).await?;
         self.ledger.forget_verification();
         self.stream.restart().await;
-        drop(turn);
+        drop((meter, turn));
         let file = self.database_file();
         tracing::warn!(
             bytes,
@@ -139,32 +186,46 @@ pub async fn restore_file(
     claim: Claim,
     clock: &Clock,
     local_time: &LocalTime,
+    works: &Works,
 ) -> Result<(Restored, u64), Error> {
     let author = Actor::system().require(Permission::Administer)?;
+    let meter = works.begin(Task::Restore, clock.now().into());
     let (from, database) = (source.to_owned(), claim.path().to_owned());
-    let (scratch, bytes, sha256) = off_thread(move || copied(&from, &database)).await?;
+    let ((from, length), (scratch, target)) =
+        off_thread(move || Ok((plain_file(&from)?, Scratch::beside(&database, "upload")?))).await?;
+    meter.phase(Phase::Uploading, Some(length));
+    let (bytes, sha256, _) = through(from, Some(target), |done| meter.reach(done)).await?;
+    meter.phase(Phase::Examining, None);
     let now = clock.now();
     let candidate = Candidate::examine(scratch, local_time, now).await?;
     let previous = claim.name_for_previous(now);
     let change = change(&candidate, bytes, &sha256, previous.as_deref());
-    let next = prepare(candidate, clock, false, &author, &change).await?;
-    let file = claim.path().to_owned();
-    claim.replace(next, previous.as_deref()).await?;
-    Ok((Restored { file, previous }, bytes))
+    let said = (Operation::DatabaseRestored, change);
+    let next = prepare(candidate, clock, false, &author, said, &meter).await?;
+    Ok((put(claim, next, previous, &meter).await?, bytes))
 }
 
-/// Copies a file beside the database; says how many bytes that were, and their SHA-256.
-fn copied(source: &Path, database: &Path) -> std::io::Result<(Scratch, u64, String)> {
+/// Puts a file that was prepared in the place of the database.
+pub(super) async fn put(
+    claim: Claim,
+    next: Scratch,
+    previous: Option<PathBuf>,
+    meter: &Meter,
+) -> Result<Restored, Error> {
+    meter.phase(Phase::Switching, None);
+    let file = claim.path().to_owned();
+    claim.replace(next, previous.as_deref()).await?;
+    Ok(Restored { file, previous })
+}
+
+/// Opens a file, also through links; says how many bytes it has.
+pub(super) fn plain_file(source: &Path) -> std::io::Result<(File, u64)> {
     // Looked at first: opening a pipe would wait for somebody to write.
-    if !std::fs::metadata(source)?.is_file() {
+    let found = std::fs::metadata(source)?;
+    if !found.is_file() {
         return Err(std::io::Error::other("it is no file"));
     }
-    let mut from = File::open(source)?;
-    let (scratch, mut to) = Scratch::beside(database, "upload")?;
-    std::io::copy(&mut from, &mut to)?;
-    to.rewind()?;
-    let (bytes, sha256) = digest(&mut to)?;
-    Ok((scratch, bytes, sha256))
+    Ok((File::open(source)?, found.len()))
 }
 
 /// What the ledger says of a restore.
@@ -179,15 +240,16 @@ fn change(candidate: &Candidate, bytes: u64, sha256: &str, previous: Option<&Pat
 }
 
 /// Proves the ledger of a candidate, looks who could sign in, and says in it that it becomes the database.
-async fn prepare(
+pub(super) async fn prepare(
     candidate: Candidate,
     clock: &Clock,
     is_reachable: bool,
     author: &Author,
-    change: &Change,
+    said: (Operation, Change),
+    meter: &Meter,
 ) -> Result<Scratch, Error> {
     let services = Services::new(candidate.database().clone(), clock.clone());
-    let prepared = prove(&services, is_reachable, author, change).await;
+    let prepared = prove(&services, is_reachable, author, said, meter).await;
     services.close().await;
     let next = candidate.close().await;
     prepared.map(|()| next)
@@ -197,22 +259,44 @@ async fn prove(
     services: &Services,
     is_reachable: bool,
     author: &Author,
-    change: &Change,
+    (operation, change): (Operation, Change),
+    meter: &Meter,
 ) -> Result<(), Error> {
-    let verification = services.ledger.verify(&Actor::system()).await?;
-    if let Some(fault) = verification.faults.first() {
-        return Err(Error::NoDatabase(format!(
-            "its ledger does not hold at seq {}: {}",
-            fault.seq, fault.reason
-        )));
-    }
+    meter.phase(Phase::Verifying, None);
+    verified(services, meter).await?;
     services.identity.ensure_somebody().await?;
     if is_reachable && services.identity.default_password_in_use().await? {
         return Err(Error::WouldBeOpen);
     }
     let mut tx = services.store.db.write().await?;
-    tx.record(author, services.clock().now(), entry(Operation::DatabaseRestored, change.clone()));
+    tx.record(author, services.clock().now(), entry(operation, change));
     Ok(tx.commit().await?)
+}
+
+/// Verifies the ledger of a database that was just opened.
+pub(super) async fn verified(services: &Services, meter: &Meter) -> Result<(), Error> {
+    let actor = Actor::system();
+    let verifying = services.ledger.verify(&actor);
+    tokio::pin!(verifying);
+    let mut looks = interval(LOOK_EVERY);
+    let verification = loop {
+        tokio::select! {
+            verification = &mut verifying => break verification?,
+            _ = looks.tick() => {
+                let progress = services.ledger.verifications(&actor)?.running;
+                if let Some(ledger::Progress { line, of_lines }) = progress {
+                    meter.reach_of(line.unsigned_abs(), of_lines.unsigned_abs());
+                }
+            }
+        }
+    };
+    match verification.faults.first() {
+        None => Ok(()),
+        Some(fault) => Err(Error::NoDatabase(format!(
+            "its ledger does not hold at seq {}: {}",
+            fault.seq, fault.reason
+        ))),
+    }
 }
 
 impl Upload {
@@ -227,6 +311,7 @@ impl Upload {
             return Err(Error::TooLarge { most: self.most });
         }
         self.gathered.extend_from_slice(piece);
+        self.meter.reach(self.bytes);
         if self.gathered.len() < GATHERED_BYTES {
             return Ok(());
         }

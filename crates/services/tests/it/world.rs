@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use pilotdeck_domain::actions::{ActionContext, ActionsBody, Proposal};
 use pilotdeck_domain::clock::Clock;
-use pilotdeck_domain::identity::{Actor, Principal};
+use pilotdeck_domain::identity::{Actor, Memberships, Person, Principal, Role};
 use pilotdeck_domain::ids::UserId;
 use pilotdeck_domain::ledger::Line;
 use pilotdeck_domain::times;
@@ -135,8 +135,15 @@ pub(crate) fn stranger() -> Actor {
 }
 
 pub(crate) fn person(id: &UserId) -> Actor {
-    let (username, role) = ("admin".to_owned(), "admin".to_owned());
-    Actor::new(vec![Principal::Person { id: id.clone(), username, role }], None)
+    Actor::new(
+        vec![Principal::Person(Person {
+            id: id.clone(),
+            username: "admin".to_owned(),
+            role: Role::Admin,
+            memberships: Memberships::default(),
+        })],
+        None,
+    )
 }
 
 pub(crate) fn fields(value: Value) -> Map<String, Value> {

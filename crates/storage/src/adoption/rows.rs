@@ -132,12 +132,17 @@ const SHAPES: [Shape; 6] = [
     },
 ];
 
+/// Makes the table of what is set aside, if it is not there.
+pub(super) async fn create_aside(conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(CREATE_ASIDE).execute(conn).await.map(|_| ())
+}
+
 /// Rewrites every row that is not right yet.
 pub(super) async fn rewrite(
     conn: &mut SqliteConnection,
     moments: &Moments<'_>,
 ) -> Result<Vec<TableReport>, AdoptError> {
-    sqlx::raw_sql(CREATE_ASIDE).execute(&mut *conn).await?;
+    create_aside(conn).await?;
     let mut reports = Vec::new();
     for shape in &SHAPES {
         reports.push(table(conn, shape, moments).await?);

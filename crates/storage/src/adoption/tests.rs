@@ -2,6 +2,7 @@
 
 mod found;
 mod odd_rows;
+mod upgrades;
 mod whole;
 
 use std::path::Path;
@@ -52,14 +53,14 @@ const OLD_SCHEMA: [&str; 4] = [
 /// A database in a folder of its own.
 struct File {
     conn: SqliteConnection,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl File {
     async fn empty() -> Self {
         let folder = TempDir::new().unwrap();
         let conn = Self::connect(folder.path()).await;
-        Self { conn, _folder: folder }
+        Self { conn, folder }
     }
 
     /// What the old server left at `version`.
@@ -75,7 +76,7 @@ impl File {
         let folder = TempDir::new().unwrap();
         std::fs::copy(FIXTURE, folder.path().join("pm.db")).unwrap();
         let conn = Self::connect(folder.path()).await;
-        Self { conn, _folder: folder }
+        Self { conn, folder }
     }
 
     async fn connect(folder: &Path) -> SqliteConnection {
