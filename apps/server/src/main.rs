@@ -14,7 +14,7 @@ mod secret;
 mod serve;
 mod settings;
 
-use settings::{BackupsCommand, Cli, Command, LedgerCommand, UserCommand};
+use settings::{BackupsCommand, Cli, Command, LedgerCommand};
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
@@ -54,9 +54,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 LedgerCommand::Export(args) => commands::ledger::export(&args).await,
                 LedgerCommand::Key(args) => commands::ledger::print_key(&args),
             },
-            Some(Command::User { command: UserCommand::SetPassword(args) }) => {
-                commands::set_password(&args).await
-            }
+            Some(Command::User { command }) => commands::people::run(command).await,
         }?;
         Ok(ExitCode::SUCCESS)
     })

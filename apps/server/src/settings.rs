@@ -16,6 +16,13 @@ use pilotdeck_services::operations;
 use pilotdeck_storage::Durability;
 use secrecy::{ExposeSecret as _, SecretString};
 
+mod people;
+
+pub(crate) use people::{
+    AddArgs, InviteArgs, KeysArgs, ListArgs, PersonArgs, RevokeKeyArgs, SetPasswordArgs,
+    SetRoleArgs, UserCommand,
+};
+
 const DEFAULT_DB: &str = "data/pm.db";
 /// The folder of the database in an installation that keeps it apart from the rest.
 const DATA: &str = "data";
@@ -169,13 +176,6 @@ pub(crate) enum LedgerCommand {
     Export(OutputArgs),
     /// Print the public key that proves checkpoints
     Key(DatabaseArgs),
-}
-
-/// Commands about people.
-#[derive(Subcommand)]
-pub(crate) enum UserCommand {
-    /// Replace a password, read from the terminal or from standard input, and end all sessions of the person
-    SetPassword(SetPasswordArgs),
 }
 
 /// Where to listen and what to serve.
@@ -459,16 +459,6 @@ pub(crate) struct DeployJobArgs {
     /// What to run
     #[arg(long)]
     pub(crate) script: PathBuf,
-}
-
-/// Whose password.
-#[derive(Args)]
-pub(crate) struct SetPasswordArgs {
-    /// The name that the person signs in with
-    #[arg(default_value = "admin")]
-    pub(crate) username: String,
-    #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
 }
 
 /// What the server runs with.

@@ -7,9 +7,14 @@
 use crate::InvalidInput;
 use crate::ids::{KeyId, UserId};
 
+mod people;
 mod permissions;
 mod reach;
 
+pub use people::{
+    Email, FullName, Invitation, KeyDetails, KeyName, ProjectGrant, SessionDetails, UserAgent,
+    UserDetails, UserPatch, Username,
+};
 pub use permissions::{Permission, ProjectRole, Role, Scope};
 pub use reach::{CATALOG, Memberships, Reach};
 

@@ -128,6 +128,30 @@ operations! {
     SignInRefused = "user.sign_in_refused";
     /// A person's password was replaced.
     PasswordChanged = "user.password_changed";
+    /// What is known of a user, their role, or whether they may sign in, changed.
+    UserUpdated = "user.updated";
+    /// A session was ended from another one, or by an administrator.
+    SessionEnded = "session.ended";
+    /// A person made a key.
+    KeyCreated = "key.created";
+    /// A key opens nothing any more.
+    KeyRevoked = "key.revoked";
+    /// Somebody was invited.
+    InvitationCreated = "invitation.created";
+    /// An invitation was taken back.
+    InvitationRevoked = "invitation.revoked";
+    /// Somebody who was invited joined.
+    InvitationAccepted = "invitation.accepted";
+    /// Someone came with a link that is none.
+    InvitationRefused = "invitation.refused";
+    /// A person was given the secret of a second factor, which is not asked for yet.
+    SecondFactorBegun = "second_factor.begun";
+    /// Signing in takes a second factor from now on.
+    SecondFactorEnabled = "second_factor.enabled";
+    /// Signing in takes the password alone from now on.
+    SecondFactorDisabled = "second_factor.disabled";
+    /// A person has new recovery codes; the old ones open nothing any more.
+    RecoveryCodesReplaced = "second_factor.recovery_codes_replaced";
 }
 
 /// What kind of thing a line is about.
@@ -161,6 +185,12 @@ pub enum SubjectKind {
     Usage,
     /// A user.
     User,
+    /// A session.
+    Session,
+    /// A key.
+    Key,
+    /// An invitation.
+    Invitation,
 }
 
 impl SubjectKind {
@@ -182,6 +212,9 @@ impl SubjectKind {
             Self::Capability => "capability",
             Self::Usage => "usage",
             Self::User => "user",
+            Self::Session => "session",
+            Self::Key => "key",
+            Self::Invitation => "invitation",
         }
     }
 }

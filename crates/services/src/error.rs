@@ -32,8 +32,12 @@ pub enum Kind {
     Event,
     /// A usage record.
     Usage,
-    /// A client's session.
+    /// A person's or a client's session.
     Session,
+    /// A key.
+    Key,
+    /// An invitation.
+    Invitation,
     /// A kept backup.
     Backup,
 }
@@ -55,6 +59,8 @@ impl Kind {
             Self::Event => "Event",
             Self::Usage => "Usage record",
             Self::Session => "Session",
+            Self::Key => "Key",
+            Self::Invitation => "Invitation",
             Self::Backup => "Backup",
         }
     }
@@ -129,6 +135,30 @@ pub enum Error {
     /// The user name and the password do not belong together.
     #[error("wrong user name or password")]
     WrongCredentials,
+    /// The password is right, and a code is missing.
+    #[error("send the code of your second factor, or a recovery code, too")]
+    SecondFactorRequired,
+    /// The code is none, or was used before.
+    #[error("this code is wrong, or was used already")]
+    WrongCode,
+    /// There is a second factor already, or there is none.
+    #[error("{0}")]
+    SecondFactorState(&'static str),
+    /// The name or the address belongs to another user.
+    #[error("another user has this {}", .field)]
+    Claimed {
+        /// `username` or `email`.
+        field: &'static str,
+    },
+    /// Nobody else could do everything.
+    #[error("this is the last administrator who can sign in; make somebody else one first")]
+    LastAdmin,
+    /// The link is none, was used, or is too old.
+    #[error("this invitation is not valid: it was used, taken back, or is too old")]
+    NotInvited,
+    /// There is nothing to seal or open secrets with.
+    #[error("the secret of a second factor cannot be sealed or opened")]
+    Sealed,
     /// Too many failed sign-ins.
     #[error("too many failed sign-ins; try again in {retry_after_seconds} seconds")]
     Throttled {

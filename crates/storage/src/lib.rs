@@ -61,7 +61,9 @@ pub use events::{EventFilter, Events, StoredProposal};
 pub use freshness::{Edition, Freshness};
 pub use gate::Generation;
 pub use history::{Cause, History, HistoryPage};
-pub use identity::{Account, Identity};
+pub use identity::{
+    Account, Claimed, Identity, KnownKey, KnownSession, NewKey, NewSession, StoredFactor,
+};
 pub use insights::{
     DaySum, Dimension, Insights, Money, ProjectCount, TokenFilter, TokenSum, bench,
 };

@@ -193,3 +193,51 @@ async fn a_password_is_replaced_beside_a_running_server() {
     let verified = finish(pilotdeck(folder.path()).args(["ledger", "verify"]), "");
     assert_eq!(verified.code, Some(0), "{verified:?}");
 }
+
+#[tokio::test]
+async fn people_are_managed_beside_a_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&mut serve(folder.path())).await;
+    let user = |arguments: &[&str], input: &str| {
+        finish(pilotdeck(folder.path()).arg("user").args(arguments), input)
+    };
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let said = user(&[arguments, &["--json"]].concat(), "");
+        assert_eq!(said.code, Some(0), "{said:?}");
+        serde_json::from_str(&said.stdout).unwrap()
+    };
+
+    let added = user(&["add", "Ada", "--role", "viewer"], "a long password\n");
+    assert_eq!(added.code, Some(0), "{added:?}");
+    assert!(!added.stdout.contains("a long password"));
+    let (_, session) = server.sign_in("ada", "a long password").await;
+    let session = session.unwrap();
+    assert!(server.knows(&session).await);
+    assert_eq!(json(&["sessions", "ada"]).as_array().unwrap().len(), 1);
+    assert_eq!(json(&["end-sessions", "ada"])["endedSessions"], 1);
+    assert!(!server.knows(&session).await);
+    assert_eq!(json(&["set-role", "ada", "member"])["role"], "member");
+    assert_eq!(json(&["disable", "ada"])["isActive"], false);
+    assert_eq!(server.sign_in("ada", "a long password").await.0, 401);
+    assert_eq!(json(&["enable", "ada"])["isActive"], true);
+    assert_eq!(server.sign_in("ada", "a long password").await.0, 200);
+    let link = json(&["invite", "--url", "https://deck.example"])["link"].to_string();
+    assert!(link.starts_with("\"https://deck.example/join#"), "{link}");
+    assert_eq!(json(&["keys"]), json!([]));
+
+    for (arguments, why) in [
+        (&["disable", "admin"][..], "last administrator"),
+        (&["add", "ADA"], "another user has this username"),
+        (&["set-role", "nobody", "admin"], "User not found: nobody"),
+        (&["set-role", "ada", "root"], "must be admin, member or viewer"),
+        (&["invite", "--project", "none=owner"], "Project not found: none"),
+        (&["reset-second-factor", "ada"], "there is no second factor"),
+        (&["revoke-key", "none"], "Key not found: none"),
+    ] {
+        let refused = user(arguments, "a long password\n");
+        assert!(refused.code != Some(0) && refused.stderr.contains(why), "{refused:?}");
+    }
+    server.stop().await;
+    let verified = finish(pilotdeck(folder.path()).args(["ledger", "verify"]), "");
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+}

@@ -21,6 +21,7 @@ mod members;
 mod metrics;
 mod openapi;
 mod operations;
+mod people;
 mod plugin;
 mod profiles;
 mod projects;

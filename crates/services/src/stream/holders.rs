@@ -1,15 +1,14 @@
-//! Who follows, with how many streams, and whether their session is still open.
+//! Who follows, with how many streams, and whether what lets them in still does.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
-use pilotdeck_domain::identity::{Author, Permission, Principal, Reach};
+use pilotdeck_domain::identity::{Author, Memberships, Person, Role};
+use pilotdeck_domain::ids::KeyId;
 use tokio::sync::Notify;
 
-use crate::Error;
-use crate::identity::Identity;
+use super::End;
 
 /// One who holds streams.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +22,7 @@ struct Holder {
 #[derive(Debug, Default)]
 pub(super) struct Holders {
     counts: Mutex<HashMap<Arc<Holder>, usize>>,
-    sessions: Mutex<HashMap<String, Weak<Session>>>,
+    passes: Mutex<HashMap<Credential, Vec<Weak<Pass>>>>,
     left: Notify,
 }
 
@@ -34,73 +33,51 @@ pub(super) struct Slot {
     holder: Arc<Holder>,
 }
 
-/// A session that streams depend on.
+/// What lets a person follow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Credential {
+    /// A session, by its key.
+    Session(String),
+    /// A key, by its id.
+    Key(KeyId),
+}
+
+/// What a person may, as streams were opened with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rights {
+    role: Role,
+    memberships: Memberships,
+}
+
+impl Rights {
+    pub(super) fn of(person: &Person) -> Self {
+        Self { role: person.role, memberships: person.memberships.clone() }
+    }
+}
+
+/// A credential that streams depend on, and what it was good for when they began.
 #[derive(Debug)]
-pub(super) struct Session {
-    key: String,
-    is_over: AtomicBool,
-    /// How far the person reaches who holds it.
-    reach: Mutex<Reach>,
-    /// How often that became another one.
-    edition: AtomicU64,
-    /// Held while it is looked up: what is read last is what is known.
-    looked_up: tokio::sync::Mutex<()>,
+pub(super) struct Pass {
+    pub(super) credential: Credential,
+    rights: Rights,
+    end: OnceLock<End>,
 }
 
-/// A session that a stream depends on, as far as the stream knows it.
-#[derive(Debug)]
-pub(super) struct Followed {
-    pub(super) session: Arc<Session>,
-    edition: u64,
-    /// What the stream's request reached without the session.
-    beyond: Reach,
-}
-
-impl Followed {
-    /// The session of a request that reached this far.
-    pub(super) fn new(session: Arc<Session>, reach: &Reach) -> Self {
-        let edition = session.edition.load(Ordering::Acquire);
-        let is_more = reach.is_everything() && !session.reach().is_everything();
-        let beyond = if is_more { Reach::Everything } else { Reach::default() };
-        Self { session, edition, beyond }
+impl Pass {
+    /// Why the streams end, if they do.
+    pub(super) fn end(&self) -> Option<End> {
+        self.end.get().copied()
     }
 
-    /// How far the stream reaches.
-    pub(super) fn reach(&self) -> Reach {
-        self.session.reach().or(self.beyond.clone())
-    }
-
-    /// How far it reaches, if that was looked up anew since it was asked for.
-    pub(super) fn news(&mut self) -> Option<Reach> {
-        let edition = self.session.edition.load(Ordering::Acquire);
-        let is_new = std::mem::replace(&mut self.edition, edition) != edition;
-        is_new.then(|| self.reach())
-    }
-}
-
-impl Session {
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
-    }
-
-    /// Looks up whether it is open and how far it reaches; true if that is new.
-    pub(super) async fn refresh(&self, identity: &Identity) -> Result<bool, Error> {
-        let _turn = self.looked_up.lock().await;
-        let Some(person) = identity.session(&self.key).await? else {
-            return Ok(!self.is_over.swap(true, Ordering::Relaxed));
+    /// Ends the streams unless the credential is good for the same as when they began; says whether it did.
+    pub(super) fn look_at(&self, rights: Option<&Rights>) -> bool {
+        let end = match (rights, &self.credential) {
+            (Some(rights), _) if *rights == self.rights => return false,
+            (Some(_), _) => End::AccessChanged,
+            (None, Credential::Session(_)) => End::SessionEnded,
+            (None, Credential::Key(_)) => End::KeyEnded,
         };
-        let reach = Principal::Person(person).reach(Permission::ReadLedger);
-        let mut known = self.reach.lock().expect("comparing does not panic");
-        let is_new = *known != reach;
-        if is_new {
-            *known = reach;
-            self.edition.fetch_add(1, Ordering::Release);
-        }
-        Ok(is_new)
-    }
-
-    fn reach(&self) -> Reach {
-        self.reach.lock().expect("comparing does not panic").clone()
+        self.end.set(end).is_ok()
     }
 }
 
@@ -148,36 +125,37 @@ impl Holders {
         }
     }
 
-    /// The session with this key, shared by all its streams.
-    pub(super) fn session(&self, key: &str) -> Arc<Session> {
-        let mut sessions = self.sessions();
-        if let Some(known) = sessions.get(key).and_then(Weak::upgrade) {
-            return known;
+    /// The pass of this credential, shared by all streams that began with the same rights.
+    pub(super) fn pass(&self, credential: Credential, rights: Rights) -> Arc<Pass> {
+        let mut passes = self.passes();
+        let known = passes.entry(credential.clone()).or_default();
+        known.retain(|pass| pass.strong_count() > 0);
+        let mut upgraded = known.iter().filter_map(Weak::upgrade);
+        if let Some(pass) = upgraded.find(|pass| pass.rights == rights && pass.end().is_none()) {
+            return pass;
         }
-        let session = Arc::new(Session {
-            key: key.to_owned(),
-            is_over: AtomicBool::new(false),
-            reach: Mutex::default(),
-            edition: AtomicU64::new(0),
-            looked_up: tokio::sync::Mutex::default(),
-        });
-        sessions.insert(key.to_owned(), Arc::downgrade(&session));
-        session
+        let pass = Arc::new(Pass { credential, rights, end: OnceLock::new() });
+        known.push(Arc::downgrade(&pass));
+        pass
     }
 
-    /// All sessions that streams depend on.
-    pub(super) fn open_sessions(&self) -> Vec<Arc<Session>> {
-        let mut sessions = self.sessions();
-        sessions.retain(|_, session| session.strong_count() > 0);
-        sessions.values().filter_map(Weak::upgrade).filter(|session| !session.is_over()).collect()
+    /// All passes that streams depend on.
+    pub(super) fn open_passes(&self) -> Vec<Arc<Pass>> {
+        let mut passes = self.passes();
+        passes.retain(|_, passes| {
+            passes.retain(|pass| pass.strong_count() > 0);
+            !passes.is_empty()
+        });
+        let open = passes.values().flatten().filter_map(Weak::upgrade);
+        open.filter(|pass| pass.end().is_none()).collect()
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<Arc<Holder>, usize>> {
         self.counts.lock().expect("counting does not panic")
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<String, Weak<Session>>> {
-        self.sessions.lock().expect("looking up does not panic")
+    fn passes(&self) -> MutexGuard<'_, HashMap<Credential, Vec<Weak<Pass>>>> {
+        self.passes.lock().expect("looking up does not panic")
     }
 }
 

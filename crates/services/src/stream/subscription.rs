@@ -3,12 +3,11 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use pilotdeck_domain::identity::Reach;
 use pilotdeck_domain::stream::Interest;
 use pilotdeck_storage::{Generation, LedgerStretch};
 use tokio::sync::watch;
 
-use super::holders::{Followed, Slot};
+use super::holders::{Pass, Slot};
 use super::ring::{After, Told};
 use super::{Hub, News, PAGE, Standing};
 use crate::Error;
@@ -54,6 +53,10 @@ pub enum End {
     SlowReader,
     /// The session ended.
     SessionEnded,
+    /// The key was revoked, or is too old.
+    KeyEnded,
+    /// What the reader may see is not what it was. They may resume where they stand.
+    AccessChanged,
     /// The server stops. The reader may resume when it is back.
     Stopping,
     /// The ledger could not be read. The reader may resume where it stands.
@@ -67,6 +70,8 @@ impl End {
         match self {
             Self::SlowReader => "slow_reader",
             Self::SessionEnded => "session_ended",
+            Self::KeyEnded => "key_ended",
+            Self::AccessChanged => "access_changed",
             Self::Stopping => "stopping",
             Self::Unavailable => "unavailable",
         }
@@ -77,7 +82,7 @@ impl End {
 pub struct Subscription {
     hub: Arc<Hub>,
     news: watch::Receiver<News>,
-    session: Option<Followed>,
+    pass: Option<Arc<Pass>>,
     /// None: everything.
     interest: Option<Box<Interest>>,
     first: Option<Box<Message>>,
@@ -99,7 +104,7 @@ impl Subscription {
     pub(super) fn new(
         hub: Arc<Hub>,
         slot: Slot,
-        session: Option<Followed>,
+        pass: Option<Arc<Pass>>,
         interest: Interest,
         (generation, cursor, first): (Generation, i64, Message),
     ) -> Self {
@@ -108,7 +113,7 @@ impl Subscription {
         Self {
             hub,
             news,
-            session,
+            pass,
             interest: (!interest.is_everything()).then(|| Box::new(interest)),
             first: Some(Box::new(first)),
             generation,
@@ -147,12 +152,9 @@ impl Subscription {
                     Ordering::Greater => None,
                 }
             };
-            // Looked at after the lines: whoever reaches less by now is told nothing of what came since.
-            if self.reaches_otherwise() {
-                match Box::pin(self.begin_anew()).await {
-                    Ok(message) => return message,
-                    Err(error) => return unavailable(&error),
-                }
+            // Looked at after the lines: who may not see them any more is told before they are there.
+            if let Some(end) = self.end(news) {
+                return Message::Ended(end);
             }
             let Some(after) = after else {
                 match Box::pin(self.begin_anew()).await {
@@ -177,13 +179,10 @@ impl Subscription {
                     self.is_live = false;
                     // Boxed: one who only waits should not carry the room for reading.
                     match Box::pin(self.replay()).await {
-                        Ok(_) if self.reaches_otherwise() => {
-                            match Box::pin(self.begin_anew()).await {
-                                Ok(message) => return message,
-                                Err(error) => return unavailable(&error),
-                            }
-                        }
                         Ok(lines) => {
+                            if let Some(end) = self.end(news) {
+                                return Message::Ended(end);
+                            }
                             if let Some(message) = self.lines(lines) {
                                 return message;
                             }
@@ -214,24 +213,21 @@ impl Subscription {
 
     /// Ends when a reader that takes nothing was waited for long enough, or the stream is over.
     pub fn patience(&self) -> impl Future<Output = ()> + use<> {
-        let mut news = self.news.clone();
-        let session = self.session.as_ref().map(|followed| Arc::clone(&followed.session));
+        let (mut news, pass) = (self.news.clone(), self.pass.clone());
         async move {
             let end = news.borrow().beats + PATIENCE;
             let is_over = |news: &News| {
                 news.is_closed
                     || news.beats >= end
-                    || session.as_ref().is_some_and(|session| session.is_over())
+                    || pass.as_ref().is_some_and(|pass| pass.end().is_some())
             };
             let _ = news.wait_for(is_over).await;
         }
     }
 
     fn end(&self, news: News) -> Option<End> {
-        if self.session.as_ref().is_some_and(|followed| followed.session.is_over()) {
-            return Some(End::SessionEnded);
-        }
-        news.is_closed.then_some(End::Stopping)
+        let end = self.pass.as_ref().and_then(|pass| pass.end());
+        end.or_else(|| news.is_closed.then_some(End::Stopping))
     }
 
     fn lines(&mut self, lines: Vec<Arc<Told>>) -> Option<Message> {
@@ -239,18 +235,7 @@ impl Subscription {
         Some(Message::Lines(lines))
     }
 
-    /// Whether the reader reaches more or less than before; then that counts from now on.
-    fn reaches_otherwise(&mut self) -> bool {
-        let Some(reach) = self.session.as_mut().and_then(Followed::news) else { return false };
-        let everything = || Interest { reach: Reach::Everything, ..Interest::default() };
-        let mut interest = self.interest.take().map_or_else(everything, |interest| *interest);
-        let is_another = interest.reach != reach;
-        interest.reach = reach;
-        self.interest = (!interest.is_everything()).then(|| Box::new(interest));
-        is_another
-    }
-
-    /// Goes on at the end of the ledger: of another file, or as far as the reader reaches now.
+    /// Goes on at the end of the ledger: of another file.
     async fn begin_anew(&mut self) -> Result<Message, Error> {
         let Standing { generation, first_seq, last_seq } = self.hub.standing().await?;
         (self.generation, self.cursor, self.told) = (generation, last_seq, last_seq);
@@ -284,9 +269,9 @@ impl Subscription {
         });
         let lines = if is_seen { tx.ledger().stretch(stretch).await? } else { Vec::new() };
         drop(tx);
-        if let Some(followed) = self.session.as_ref().filter(|_| within.is_some()) {
+        if let Some(pass) = self.pass.as_ref().filter(|_| within.is_some()) {
             // The table may tell of more than was heard of: of a member who was removed, and of what came then.
-            followed.session.refresh(&self.hub.identity).await?;
+            pass.look_at(self.hub.rights(&pass.credential).await?.as_ref());
         }
         // A full page may end before the stretch does.
         self.cursor = match lines.last() {

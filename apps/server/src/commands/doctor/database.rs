@@ -151,8 +151,8 @@ async fn look(database: &Database, is_whole: bool) -> Result<Found, String> {
             up_to: end.seq,
             project_id: None,
             operations: None,
-            within: None,
             limit: PAGE,
+            within: None,
         };
         let lines = tx.ledger().stretch(stretch).await.map_err(|error| unreadable(&error))?;
         let Some(end_of_page) = lines.last() else {
@@ -179,8 +179,8 @@ async fn times(tx: &mut pilotdeck_storage::Tx, seq: i64) -> Result<Option<DateTi
         up_to: seq,
         project_id: None,
         operations: None,
-        within: None,
         limit: 1,
+        within: None,
     };
     let lines = tx.ledger().stretch(stretch).await;
     let lines = lines.map_err(|error| format!("it cannot be read: {error}"))?;
