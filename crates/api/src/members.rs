@@ -154,7 +154,7 @@ async fn list_members(services: Data<Services>, caller: Caller, id: Id) -> ApiRe
 )]
 #[post("/api/projects/{id}/members")]
 async fn add_member(services: Data<Services>, caller: Caller, id: Id, body: Body) -> ApiResult {
-    let (id, name) = (text(&body.0, "userId")?, text(&body.0, "username")?);
+    let (user_id, name) = (text(&body.0, "userId")?, text(&body.0, "username")?);
     let user = id
         .or(name)
         .ok_or_else(|| ApiError::invalid("userId", "userId or username must name a user"))?;
