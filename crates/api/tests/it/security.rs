@@ -349,7 +349,8 @@ async fn no_answer_tells_a_secret() {
     app.a_person("ada", "member").await;
     let cookie = app.sign_in("admin", "admin").await;
     let ada = app.sign_in("ada", "password").await;
-    let seed: String = LEDGER_KEY_SEED.iter().map(|byte| format!("{byte:02x}")).collect();
+    let seed: Vec<String> = LEDGER_KEY_SEED.iter().map(|byte| format!("{byte:02x}")).collect();
+    let seed = seed.concat();
     let keys = [&cookie, &ada].map(|cookie| cookie[cookie.len() - 64..].to_owned());
     let mut secrets =
         vec![AGENT_TOKEN.to_owned(), ADMIN_TOKEN.to_owned(), signing.to_owned(), seed];
