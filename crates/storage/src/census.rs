@@ -18,8 +18,8 @@ macro_rules! tables {
 
 // Not those that follow from them, and not what is forgotten by itself: sessions and receipts.
 tables! {
-    "projects" "project_members" "agent_runs" "agent_events" "agent_profiles" "agent_capabilities" "token_usage_records" "users" "ledger"
-    "ledger_checkpoints"
+    "projects" "project_members" "agent_runs" "agent_events" "agent_profiles" "agent_capabilities"
+    "token_usage_records" "users" "ledger" "ledger_checkpoints"
 }
 
 const IS_THERE: &str = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1";
