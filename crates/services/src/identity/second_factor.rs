@@ -207,13 +207,13 @@ impl Identity {
         let factor = tx.identity().find_factor(user).await?;
         let Some(factor) = factor.filter(|factor| factor.is_confirmed) else { return Ok(None) };
         let code = plain(code.ok_or(Error::SecondFactorRequired)?);
-        let (kind, is_taken) = if code.len() == RECOVERY_CHARS {
+        if code.len() == RECOVERY_CHARS {
             let hash = recovery_hash(user, &code);
-            ("recovery code", tx.identity().use_code(user, &hash).await?)
-        } else {
-            ("code", self.takes(tx, user, &factor.sealed, &code, now).await?)
-        };
-        if is_taken { Ok(Some(kind)) } else { Err(Error::WrongCode) }
+            let is_used = tx.identity().use_code(user, &hash).await?;
+            return if is_used { Ok(Some("recovery code")) } else { Err(Error::WrongCode) };
+        }
+        let is_taken = self.takes(tx, user, &factor.sealed, &code, now).await?;
+        if is_taken { Ok(Some("code")) } else { Err(Error::WrongCode) }
     }
 
     /// Takes a code of the app: the one of this half minute, or of the one before or after; each once.
