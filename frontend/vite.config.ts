@@ -27,7 +27,7 @@ export default defineConfig({
   ],
   resolve: { alias: { '@': fileURLToPath(new URL('src', import.meta.url)) } },
   // The specification of the ledger is shown where it is verified.
-  server: { proxy: { '/api': { target: server, changeOrigin: false } }, fs: { allow: ['.', '../docs'] } },
+  server: { proxy: { '/api': { target: server, changeOrigin: false }, '/health': { target: server, changeOrigin: false }, '/metrics': { target: server, changeOrigin: false } }, fs: { allow: ['.', '../docs'] } },
   build: { target: 'es2022', reportCompressedSize: false, chunkSizeWarningLimit: 700 },
   test: {
     environment: 'happy-dom',
