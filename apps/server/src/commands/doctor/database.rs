@@ -152,6 +152,7 @@ async fn look(database: &Database, is_whole: bool) -> Result<Found, String> {
             project_id: None,
             operations: None,
             limit: PAGE,
+            within: None,
         };
         let lines = tx.ledger().stretch(stretch).await.map_err(|error| unreadable(&error))?;
         let Some(end_of_page) = lines.last() else {
@@ -173,8 +174,14 @@ async fn look(database: &Database, is_whole: bool) -> Result<Found, String> {
 
 /// The time of the last line.
 async fn times(tx: &mut pilotdeck_storage::Tx, seq: i64) -> Result<Option<DateTime<Utc>>, String> {
-    let stretch =
-        LedgerStretch { after: seq - 1, up_to: seq, project_id: None, operations: None, limit: 1 };
+    let stretch = LedgerStretch {
+        after: seq - 1,
+        up_to: seq,
+        project_id: None,
+        operations: None,
+        limit: 1,
+        within: None,
+    };
     let lines = tx.ledger().stretch(stretch).await;
     let lines = lines.map_err(|error| format!("it cannot be read: {error}"))?;
     Ok(lines.first().and_then(|line| line.ts.as_str().parse().ok()))

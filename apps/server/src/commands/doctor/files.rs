@@ -153,7 +153,7 @@ fn backups(database: &Path, findings: &mut Findings) {
             );
         }
         Some(age) => {
-            findings.ok(BACKUPS, format!("the newest is {} hours old", age.as_secs() / 3_600))
+            findings.ok(BACKUPS, format!("the newest is {} hours old", age.as_secs() / 3_600));
         }
     }
 }
