@@ -1,3 +1,5 @@
+import type { Schemas } from '@/api/client'
+
 /** Figures by their names, as the server measured them; those with labels are summed up. */
 export type Figures = Map<string, number>
 
@@ -19,10 +21,7 @@ export function figuresOf(text: string): Figures {
 }
 
 /** Whether the server can do its work, and why not. */
-export interface Readiness {
-  ready: boolean
-  reasons: string[]
-}
+export type Readiness = Pick<Schemas['ReadyAnswer'], 'ready' | 'reasons'>
 
 /** Reads the answer of `/health/ready`; an older server has none. */
 export function readinessOf(answer: unknown): Readiness | undefined {

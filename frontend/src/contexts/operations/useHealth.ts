@@ -20,7 +20,7 @@ export interface Health {
   verification?: { last: Verification | null }
 }
 
-/** These are for machines and are not in the document of the API: an older server does not have them. */
+/** These are for machines: their 503 is an answer like any other, and an older server does not have them. */
 async function fetched(path: string, signal: AbortSignal): Promise<Response | undefined> {
   const response = await globalThis.fetch(path, { signal, cache: 'no-store', credentials: 'same-origin' })
   return response.ok || response.status === 503 ? response : undefined
