@@ -17,6 +17,8 @@ export default defineConfig({
       colorMode: false,
       ui: {
         colors: { primary: 'teal', neutral: 'slate', success: 'emerald', info: 'sky', warning: 'amber', error: 'rose' },
+        // Paler, the second line of an alert would be too hard to read.
+        alert: { slots: { description: 'opacity-100' } },
         empty: { defaultVariants: { variant: 'naked' } },
       },
       // Every icon that the sources name is in the bundle: the page asks no other host for anything.

@@ -34,7 +34,7 @@ test.describe('where backups are kept', () => {
   test('one is made, proven, downloaded and deleted', async ({ page }) => {
     await page.goto('/operations')
     await expect(page).toHaveURL(/\/operations\/backups$/)
-    const kept = page.getByRole('region', { name: 'Kept backups' }).getByRole('listitem')
+    const kept = page.getByRole('listitem', { name: /^Backup of/ })
     await expect(kept).toHaveCount(1, { timeout: 20_000 })
     await expect(kept.first()).toContainText('Proven', { timeout: 20_000 })
     await expect(page.getByText('1 of at most 3')).toBeVisible()
@@ -74,7 +74,7 @@ test.describe('where backups are kept', () => {
   test('one is restored with the right words only, and the page is there again', async ({ agent, page }) => {
     await agent.project('proj-kept', { name: 'Kept' })
     await page.goto('/operations/backups')
-    const kept = page.getByRole('region', { name: 'Kept backups' }).getByRole('listitem')
+    const kept = page.getByRole('listitem', { name: /^Backup of/ })
     await expect(kept.first()).toContainText('Proven', { timeout: 20_000 })
     await page.getByRole('button', { name: 'Make a backup' }).click()
     await expect(kept).toHaveCount(2, { timeout: 20_000 })
@@ -133,6 +133,7 @@ test.describe('where backups are kept', () => {
     await page.getByRole('button', { name: 'Cancel the job' }).click()
     await expect(page.getByText('Failed', { exact: true })).toBeVisible({ timeout: 20_000 })
     await expect(page.getByText('Exit code')).toBeVisible()
+    await page.mouse.move(400, 600)
     expect(await barriers(page)).toEqual([])
   })
 

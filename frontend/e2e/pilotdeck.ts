@@ -133,7 +133,7 @@ interface Fixtures {
 }
 
 export const test = base.extend<Fixtures>({
-  settings: [() => ({}), { option: true }],
+  settings: [async ({}, use) => use(() => ({})), { option: true }],
   server: async ({ settings }, use) => {
     const server = await PilotDeck.start(settings)
     await use(server)

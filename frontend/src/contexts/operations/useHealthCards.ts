@@ -2,7 +2,7 @@ import { computed, type ShallowRef } from 'vue'
 import { useI18n } from 'vue-i18n'
 import type { RouteLocationRaw } from 'vue-router'
 
-import { ago, bytes, dateTime, duration, number, percent, useTicking } from '@/design/format'
+import { ago, bytes, duration, number, percent, useTicking } from '@/design/format'
 
 import { proofOf } from './backups'
 import { isTight } from './health'
@@ -102,7 +102,7 @@ export function useHealthCards(health: ShallowRef<Health | undefined>) {
     const value = number(found.backups.length)
     if (bad > 0) return { value, note: t('operations.cards.bad', { n: bad }, bad), tone: 'error' }
     const newest = found.backups.find((backup) => proofOf(backup) === 'proved')
-    return newest ? { value, note: t('operations.cards.proven', { time: dateTime(newest.madeAt) }), tone: 'success' } : { value, note: t('operations.cards.unproven'), tone: 'warning' }
+    return newest ? { value, note: t('operations.cards.proven', { time: ago(newest.madeAt, now.value) }), tone: 'success' } : { value, note: t('operations.cards.unproven'), tone: 'warning' }
   }
   return { cards }
 }
