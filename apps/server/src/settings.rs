@@ -63,8 +63,8 @@ Environment (an option wins over its variable; an empty variable is not set):
   PM_ALLOWED_ORIGINS    origins whose pages may use the API, separated by commas
   PM_TRUSTED_PROXIES    addresses or networks (10.0.0.0/8) of proxies in front, separated by commas; each must set
                         X-Forwarded-For, or remove it and set Forwarded
-  PM_RATE_LIMIT         requests a minute that a person may make; 0: no limits [1200 where others can reach the server,
-                        else 0]
+  PM_RATE_LIMIT         requests a minute that a person or a key may make; 0: no limits [1200 where others can reach the
+                        server, else 0]
   PM_RATE_LIMIT_AGENTS  those of the holders of a token at one address (an IPv6 address counts by its first 64 bits);
                         0: no limit [6000 where PM_RATE_LIMIT is not 0]
   PM_RATE_LIMIT_ANONYMOUS
@@ -255,11 +255,6 @@ impl BenchArgs {
     pub(crate) fn agent_token(&self) -> Result<Option<SecretString>> {
         secret(&self.agent_token_env)
     }
-}
-
-/// The folder of kept backups, if there is one.
-pub(crate) fn backup_folder() -> Option<PathBuf> {
-    raw_variable("PM_BACKUP_DIR").map(PathBuf::from)
 }
 
 /// The path of the database and `ending`.

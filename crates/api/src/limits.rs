@@ -1,6 +1,6 @@
 //! How many requests a minute a caller may make.
 //!
-//! Whoever has a name of their own (a person) is counted alone; agents and the administrator's scripts, which share a token, by the network that they
+//! People and the keys of people are counted one by one; agents and the administrator's scripts, which share a token, by the network that they
 //! come from; so is whoever has no credential. A network is an IPv4 address, or the 64 bits of an IPv6 address that are
 //! given to one customer.
 //!
@@ -46,7 +46,7 @@ const PLACES: usize = 1 << 16;
 /// Requests a minute that one caller may make; 0 is as many as they like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// A person who signed in.
+    /// A person who signed in, or one of a person's keys.
     pub people: u32,
     /// The holders of a token in one network, or everybody there where agents need none.
     pub tokens: u32,
@@ -57,7 +57,7 @@ pub struct Limits {
 /// Who is counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallerKind {
-    /// A person, or whoever else has a name of their own.
+    /// A person, or a person's key.
     Person,
     /// The holders of a token.
     Token,

@@ -284,6 +284,15 @@ impl Actor {
         })
     }
 
+    /// The key that was sent.
+    #[must_use]
+    pub fn key(&self) -> Option<&ApiKey> {
+        self.principals.iter().find_map(|principal| match principal {
+            Principal::Key(key) => Some(&**key),
+            _ => None,
+        })
+    }
+
     fn author(&self, principal: &Principal) -> Author {
         let (kind, who) = match principal {
             Principal::Person(person) => {

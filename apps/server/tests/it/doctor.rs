@@ -174,7 +174,7 @@ async fn settings_that_mean_nothing_or_open_a_door_are_found() {
             "warn",
             "no limit",
         ),
-        (&[("PM_BACKUP_DIR", "not-there")], "backups", "fail", "mkdir -p"),
+        (&[("PM_BACKUP_DIR", "not-there")], "backups", "warn", "mkdir -p"),
     ] {
         let findings = with(settings);
         assert!(

@@ -1,6 +1,7 @@
 //! Users: who there is, and what they may do.
 
 use chrono::{DateTime, Utc};
+use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::identity::{
     Actor, Author, Email, FullName, NewPassword, Permission, Role, User, UserDetails, UserPatch,
     Username,
@@ -90,7 +91,8 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`Error::LastAdmin`] if nobody else could do everything; [`Error::Claimed`] if another one has the name or the
+    /// [`Error::Invalid`] if the name is to change before the default password; [`Error::LastAdmin`] if nobody else could do
+    /// everything; [`Error::Claimed`] if another one has the name or the
     /// address; [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn change_user(
@@ -101,6 +103,11 @@ impl Identity {
     ) -> Result<UserDetails, Error> {
         let author = actor.require(Permission::Administer)?;
         let id = UserId::stored(id);
+        if patch.username.is_some() && self.has_default_password(&id).await? {
+            // The account with the default password is known by its name.
+            let reason = "replace the default password before the name";
+            return Err(InvalidInput::new("username", reason).into());
+        }
         let mut tx = self.store.db.write().await?;
         let before = tx.identity().details(&id).await?;
         let before = before.ok_or_else(|| Error::not_found(Kind::User, id.as_str()))?;

@@ -52,8 +52,7 @@ fn rows(random: &mut SmallRng) -> Vec<Row> {
     for n in 0..ROWS {
         let project =
             if random.random_bool(0.2) { None } else { Some(PROJECTS[random.random_range(0..4)]) };
-        let run =
-            runs.iter().filter(|(of, _)| *of == project).next_back().map(|(_, id)| id.clone());
+        let run = runs.iter().rfind(|(of, _)| *of == project).map(|(_, id)| id.clone());
         let agent = ["ann", "bob"][random.random_range(0..2)];
         let (path, body) = match random.random_range(0..6) {
             0 => {

@@ -36,7 +36,8 @@ impl Identity<'_> {
         invitation: &Invitation,
         token_hash: &str,
     ) -> Result<(), StoreError> {
-        let projects = serde_json::to_string(&invitation.projects).expect("grants are JSON");
+        let projects = serde_json::to_string(&invitation.projects)
+            .map_err(|error| sqlx::Error::Encode(error.into()))?;
         sqlx::query(INSERT_INVITATION)
             .bind(invitation.id.as_str())
             .bind(token_hash)
