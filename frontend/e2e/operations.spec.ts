@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import type { Page } from '@playwright/test'
 
-import { expect, test } from './pilotdeck'
+import { expect, PASSWORD, test } from './pilotdeck'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const SCRIPT = '#!/bin/sh\ni=0\nwhile [ $i -lt 60 ]; do i=$((i+1)); echo "step $i of the journey"; sleep 0.2; done\n'
@@ -180,6 +180,24 @@ test('a backup is downloaded, and restored from a file when it is asked for in s
 
   const { data } = await agent.get<{ data: { id: string }[] }>('/projects')
   expect(data.map(({ id }) => id)).toEqual(['proj-kept'])
+})
+
+test('who came after the backup signs in again, and the page goes on', async ({ agent, another, page, server }) => {
+  await agent.project('proj-kept', { name: 'Kept' })
+  const backup = await (await page.context().request.get(`${server.url}/api/admin/backup`)).body()
+  const later = await another()
+  await later.goto('/operations/restore')
+  await later.getByLabel('Choose a file').first().setInputFiles({ name: 'backup.db', mimeType: 'application/octet-stream', buffer: backup })
+  await expect(later.getByText('Everything written since that backup was made is gone from here.')).toBeVisible()
+  await later.getByLabel('Type restore to go on').fill('restore')
+  await later.getByRole('button', { name: 'Restore now' }).click()
+
+  const again = later.getByRole('dialog', { name: 'Your session is over' })
+  await expect(again).toBeVisible({ timeout: 30_000 })
+  await again.getByLabel('Password').fill(PASSWORD)
+  await again.getByRole('button', { name: 'Sign in' }).click()
+  await expect(again).toBeHidden()
+  await expect(later.getByText('The database is restored', { exact: true })).toBeVisible({ timeout: 30_000 })
 })
 
 test('everything is exported as lines of JSON', async ({ agent, page }) => {
