@@ -464,6 +464,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Joins with the link of an invitation, once, and signs in: the answer sets the session cookie. */
+        post: operations["join"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/login": {
         parameters: {
             query?: never;
@@ -515,6 +532,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says whether signing in takes a second factor. */
+        get: operations["get_second_factor"];
+        put?: never;
+        /** Makes the secret of a second factor. It is not asked for until its first code is confirmed. */
+        post: operations["begin_second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/second-factor/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for the second factor from now on, and answers its recovery codes, this once. */
+        post: operations["confirm_second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/second-factor/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for the password alone from now on. */
+        post: operations["disable_second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/second-factor/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replaces the recovery codes: the old ones open nothing any more. */
+        post: operations["replace_recovery_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists where the person who signed in is signed in, the newest first. */
+        get: operations["list_own_sessions"];
+        put?: never;
+        post?: never;
+        /** Ends all sessions of the person who signed in, but the one that asks. */
+        delete: operations["end_other_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a session of the person who signed in, and the streams that depend on it. */
+        delete: operations["end_own_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/health": {
         parameters: {
             query?: never;
@@ -527,6 +648,76 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists invitations that were neither accepted nor taken back. */
+        get: operations["list_invitations"];
+        put?: never;
+        /** Invites somebody, and shows the link this once. Nothing is sent to anybody. */
+        post: operations["invite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/invitations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes an invitation back: its link opens nothing any more. */
+        delete: operations["revoke_invitation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists one's own keys, or, for an administrator, everybody's. */
+        get: operations["list_keys"];
+        put?: never;
+        /** Makes a key of the person who signed in, and shows it this once. */
+        post: operations["create_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revokes a key of one's own; an administrator revokes any. It counts from the next request on. */
+        delete: operations["revoke_key"];
         options?: never;
         head?: never;
         patch?: never;
@@ -641,6 +832,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_people"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects": {
         parameters: {
             query?: never;
@@ -715,6 +922,38 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_members"];
+        put?: never;
+        post: operations["add_member"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{id}/members/{userId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["remove_member"];
+        options?: never;
+        head?: never;
+        patch: operations["change_member"];
         trace?: never;
     };
     "/api/projects/batch": {
@@ -808,6 +1047,94 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists everybody who can sign in, or could. */
+        get: operations["list_users"];
+        put?: never;
+        /** Adds a person, who signs in with the password in the body. */
+        post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads what is known of a person. */
+        get: operations["get_user"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes what a person may, and what is known of them. It counts from the next request on. */
+        patch: operations["change_user"];
+        trace?: never;
+    };
+    "/api/users/{id}/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes the second factor of a person away who lost it: the password alone opens from now on. */
+        delete: operations["reset_second_factor"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists where a person is signed in, the newest first. */
+        get: operations["list_user_sessions"];
+        put?: never;
+        post?: never;
+        /** Ends all sessions of a person. */
+        delete: operations["end_user_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{id}/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a session of a person. */
+        delete: operations["end_user_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1022,6 +1349,20 @@ export interface components {
             kind: string;
             /** @description The person's name, if they are still there. */
             name: string | null;
+        };
+        /** @description Somebody who is a member, now or before. */
+        AddedMemberAnswer: {
+            created: boolean;
+            data: components["schemas"]["MemberView"];
+            message?: string;
+            /** @enum {boolean} */
+            success: true;
+        };
+        /** @description Who is to be a member: named by `userId`, or else by `username`. */
+        AddMemberBody: {
+            role: components["schemas"]["ProjectRole"];
+            userId?: string | null;
+            username?: string | null;
         };
         /** @description The usage of one agent. */
         AgentSumView: components["schemas"]["TokenSumView"] & {
@@ -1388,6 +1729,19 @@ export interface components {
             /** @description What is under way now. */
             underWay: components["schemas"]["UnderWayView"][];
         };
+        /**
+         * @description What an app is to know.
+         * @example {
+         *       "secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+         *       "uri": "otpauth://totp/PilotDeck:ada?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=PilotDeck"
+         *     }
+         */
+        BegunView: {
+            /** @description The secret, in base 32, to be typed. */
+            secret: string;
+            /** @description The same as an address, to be shown as a QR code. */
+            uri: string;
+        };
         /** @description What may be spent. Numeric texts are taken, and objects with `planned`, `total` or `amount`; what is negative, or no number, is 0. */
         Budget: number;
         /**
@@ -1517,6 +1871,10 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** @description What a member is to be. */
+        ChangeMemberBody: {
+            role: components["schemas"]["ProjectRole"];
+        };
         /**
          * @description A password to replace.
          * @example {
@@ -1641,6 +1999,25 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /**
+         * @description The fields to change; what is absent stays.
+         * @example {
+         *       "role": "viewer",
+         *       "isActive": true
+         *     }
+         */
+        ChangeUserBody: {
+            /** @description Where to write to them; null when it is not to be known any more. */
+            email?: string | null;
+            /** @description What they are called; null when it is not to be known any more. */
+            fullName?: string | null;
+            /** @description Whether they may sign in. Who may not any more has no session and no key from then on. */
+            isActive?: boolean | null;
+            /** @description What they are here. */
+            role?: components["schemas"]["Role"] | null;
+            /** @description The name to sign in with. */
+            username?: string | null;
+        };
         /** @description A signed statement of where the ledger stood. */
         CheckpointView: {
             /** @description Its hash. */
@@ -1669,6 +2046,16 @@ export interface components {
         ChosenEventId: string;
         /** @description An id that the client chooses: 1 to 255 characters, not blank, no control characters. What is blank, or no text, counts as not given. */
         ChosenId: string;
+        /**
+         * @description The first code of an app.
+         * @example {
+         *       "code": "287082"
+         *     }
+         */
+        CodeBody: {
+            /** @description What the app shows. */
+            code: string;
+        };
         /** @description The versions that a conflict is between. */
         ConflictView: {
             /** @description The version as it is. */
@@ -1715,6 +2102,29 @@ export interface components {
             updatedAt?: components["schemas"]["Moment"] | null;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * @description A key to make.
+         * @example {
+         *       "name": "nightly import",
+         *       "scopes": [
+         *         "read",
+         *         "ingest"
+         *       ]
+         *     }
+         */
+        CreateKeyBody: {
+            /**
+             * Format: date-time
+             * @description When it is to end by itself; never when absent.
+             */
+            expiresAt?: string | null;
+            /** @description What to call it. */
+            name: string;
+            /** @description The only project that it is to open. */
+            projectId?: string | null;
+            /** @description What it is for. Only keys of administrators can have `admin`. */
+            scopes: components["schemas"]["Scope"][];
         };
         /**
          * @description The fields of a new profile. Further fields are kept.
@@ -1803,6 +2213,27 @@ export interface components {
             updatedAt?: components["schemas"]["Moment"] | null;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * @description Somebody to add.
+         * @example {
+         *       "username": "ada",
+         *       "password": "correct horse battery staple",
+         *       "role": "member",
+         *       "fullName": "Ada Lovelace"
+         *     }
+         */
+        CreateUserBody: {
+            /** @description Where to write to them. */
+            email?: string | null;
+            /** @description What they are called. */
+            fullName?: string | null;
+            /** @description The password, at least 8 characters. */
+            password: string;
+            /** @description What they are here; `member` when absent. */
+            role?: components["schemas"]["Role"] | null;
+            /** @description The name to sign in with: letters, digits and `. _ - @ +`, at most 64, kept in lowercase. */
+            username: string;
         };
         /** @description The usage of one day. */
         DaySumView: components["schemas"]["TokenSumView"] & {
@@ -1961,7 +2392,7 @@ export interface components {
          *     - `storage_full` (507): The disk is full.
          * @enum {string}
          */
-        ErrorCode: "malformed_json" | "invalid_field" | "invalid_time" | "invalid_id" | "name_missing" | "invalid_query" | "malformed_upload" | "invalid_backup" | "unauthenticated" | "wrong_credentials" | "forbidden" | "host_not_allowed" | "cross_origin" | "not_found" | "method_not_allowed" | "version_mismatch" | "id_taken" | "already_decided" | "proposal_without_project" | "proposal_not_doable" | "not_an_action" | "nothing_to_undo" | "not_undoable" | "changed_since" | "under_way" | "would_be_open" | "backups_off" | "no_deploy_job" | "unrecorded" | "body_too_large" | "upload_too_large" | "unsupported_media_type" | "idempotency_key_reused" | "too_many_attempts" | "too_many_streams" | "internal" | "backup_failed" | "not_deployable" | "database_busy" | "restoring" | "database_read_only" | "overloaded" | "administration_off" | "storage_full";
+        ErrorCode: "malformed_json" | "invalid_field" | "invalid_time" | "invalid_id" | "name_missing" | "invalid_query" | "malformed_upload" | "invalid_backup" | "unauthenticated" | "wrong_credentials" | "forbidden" | "host_not_allowed" | "cross_origin" | "not_found" | "method_not_allowed" | "version_mismatch" | "id_taken" | "already_decided" | "proposal_without_project" | "proposal_not_doable" | "not_an_action" | "nothing_to_undo" | "not_undoable" | "changed_since" | "under_way" | "would_be_open" | "backups_off" | "no_deploy_job" | "unrecorded" | "body_too_large" | "upload_too_large" | "unsupported_media_type" | "idempotency_key_reused" | "too_many_attempts" | "too_many_streams" | "internal" | "backup_failed" | "not_deployable" | "database_busy" | "restoring" | "database_read_only" | "overloaded" | "administration_off" | "storage_full" | "second_factor_required" | "wrong_code" | "invitation_invalid" | "invalid_key" | "username_taken" | "email_taken" | "last_admin" | "second_factor_state" | "last_owner";
         /** @description An event that is on the timeline, now or before. */
         EventAnswer: {
             /** @description Whether this request appended it. */
@@ -2159,10 +2590,180 @@ export interface components {
         };
         /** @description A list of ids. Items of other types are passed over. */
         Ids: string[];
+        /** @description Invitations that wait. */
+        InvitationsAnswer: {
+            /** @description The invitations, the first ones first, also those that are too old. */
+            data: components["schemas"]["InvitationView"][];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            total: number;
+        };
+        /**
+         * @description An invitation that waits. Its link is not shown again.
+         * @example {
+         *       "id": "inv-0198c5a2f3b17c4e9d1a2b3c4d5e6f70",
+         *       "role": "member",
+         *       "fullName": "Ada Lovelace",
+         *       "email": "ada@example.org",
+         *       "projects": [
+         *         {
+         *           "projectId": "proj-a",
+         *           "role": "editor"
+         *         }
+         *       ],
+         *       "invitedBy": "user-0198c5a2f3b17c4e9d1a2b3c4d5e6f70",
+         *       "createdAt": "2026-02-11T15:00:00.000000Z",
+         *       "expiresAt": "2026-02-18T15:00:00.000000Z"
+         *     }
+         */
+        InvitationView: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            createdAt: string;
+            /** @description Where they are written to. */
+            email?: string | null;
+            /**
+             * Format: date-time
+             * @description Until when it can be accepted.
+             */
+            expiresAt: string;
+            /** @description Who it is meant for. */
+            fullName?: string | null;
+            /** @description Identifies the invitation. It opens nothing. */
+            id: string;
+            /** @description The administrator who invited; null: the holder of the token, or the command line. */
+            invitedBy?: string | null;
+            /** @description What they become in projects. */
+            projects: components["schemas"]["ProjectGrantView"][];
+            /** @description What who accepts it becomes here. */
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * @description Whom to invite.
+         * @example {
+         *       "role": "member",
+         *       "fullName": "Grace Hopper",
+         *       "projects": []
+         *     }
+         */
+        InviteBody: {
+            /** @description Where to write to them. Nothing is sent. */
+            email?: string | null;
+            /**
+             * Format: date-time
+             * @description Until when they can join, at most 30 days; in seven days when absent.
+             */
+            expiresAt?: string | null;
+            /** @description What they are called. */
+            fullName?: string | null;
+            /** @description What they become in projects; each project once. */
+            projects?: components["schemas"]["ProjectGrantView"][] | null;
+            /** @description What they become here; `member` when absent. */
+            role?: components["schemas"]["Role"] | null;
+        };
+        /** @description An invitation that was made. */
+        InvitedAnswer: {
+            /** @description The invitation. */
+            data: components["schemas"]["NewInvitationView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
         /** @description A list of texts. Items of other types are kept as they are; one text is a list of one. */
         Items: string[];
         /** @description A list of texts. Items of other types are kept as they are; what is no list is passed over. */
         ItemsOnly: string[];
+        /**
+         * @description Who joins.
+         * @example {
+         *       "token": "0000000000000000000000000000000000000000000000000000000000000000",
+         *       "username": "grace",
+         *       "password": "correct horse battery staple"
+         *     }
+         */
+        JoinBody: {
+            /** @description What they are called; what the invitation says when absent. */
+            fullName?: string | null;
+            /** @description The password, at least 8 characters. */
+            password: string;
+            /** @description What stands after `#` in the link. */
+            token: string;
+            /** @description The name to sign in with: letters, digits and `. _ - @ +`, at most 64, kept in lowercase. */
+            username: string;
+        };
+        /** @description A key that was made. */
+        KeyCreatedAnswer: {
+            /** @description The key. */
+            data: components["schemas"]["NewKeyView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /** @description Several keys. */
+        KeysAnswer: {
+            /** @description The keys, the first ones first. None of them is shown. */
+            data: components["schemas"]["KeyView"][];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            total: number;
+        };
+        /**
+         * @description A key of a person. It may do what its owner may, what it is for, and in its project.
+         * @example {
+         *       "id": "key-0198c5a2f3b17c4e9d1a2b3c4d5e6f70",
+         *       "name": "nightly import",
+         *       "prefix": "pd_1f2e3d4c",
+         *       "scopes": [
+         *         "read",
+         *         "ingest"
+         *       ],
+         *       "projectId": null,
+         *       "userId": "user-0198c5a2f3b17c4e9d1a2b3c4d5e6f70",
+         *       "username": "ada",
+         *       "createdAt": "2026-02-11T15:00:00.000000Z",
+         *       "expiresAt": null,
+         *       "lastUsedAt": null
+         *     }
+         */
+        KeyView: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description When it ends by itself.
+             */
+            expiresAt?: string | null;
+            /** @description Identifies the key. It opens nothing. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was last used, to the minute.
+             */
+            lastUsedAt?: string | null;
+            /** @description What its owner calls it. */
+            name: string;
+            /** @description How it begins. */
+            prefix: string;
+            /** @description The only project that it opens, if there is one. */
+            projectId?: string | null;
+            /** @description What it is for: `read`, `write`, `ingest` (usage), `worker` (the pool), `admin`. */
+            scopes: components["schemas"]["Scope"][];
+            /** @description Whose it is. */
+            userId: string;
+            /** @description The name that the owner signs in with. */
+            username: string;
+        };
         /** @description Several lines. */
         LedgerAnswer: {
             /** @description The lines, oldest first. */
@@ -2275,6 +2876,27 @@ export interface components {
         };
         /** @description A list of anything; what is no list is a list of one, or passed over by a change. */
         Links: unknown[];
+        /** @description A member. */
+        MemberAnswer: {
+            data: components["schemas"]["MemberView"];
+            /** @enum {boolean} */
+            success: true;
+        };
+        /** @description The members of a project. */
+        MembersAnswer: {
+            data: components["schemas"]["MemberView"][];
+            /** @enum {boolean} */
+            success: true;
+            total: number;
+        };
+        /** @description A member of a project. */
+        MemberView: {
+            /** Format: date-time */
+            addedAt: string;
+            role: components["schemas"]["ProjectRole"];
+            userId: string;
+            username: string;
+        };
         /**
          * @description What was done, without data.
          * @example {
@@ -2406,6 +3028,45 @@ export interface components {
         /** @description A name: a text that is not blank. Numbers and booleans are taken for their text. */
         Name: string;
         /**
+         * @description An invitation that was made.
+         * @example {
+         *       "id": "inv-0198c5a2f3b17c4e9d1a2b3c4d5e6f70",
+         *       "role": "member",
+         *       "link": "/join#0000000000000000000000000000000000000000000000000000000000000000"
+         *     }
+         */
+        NewInvitationView: {
+            /** @description Identifies the invitation. */
+            id: string;
+            /** @description Where to join, on this server, shown this once. What stands after `#` opens once, and is in no server's log. */
+            link: string;
+            /** @description What who accepts it becomes here. */
+            role: components["schemas"]["Role"];
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * @description A key that was made.
+         * @example {
+         *       "id": "key-0198c5a2f3b17c4e9d1a2b3c4d5e6f70",
+         *       "name": "nightly import",
+         *       "prefix": "pd_1f2e3d4c",
+         *       "key": "pd_1f2e3d4c00000000000000000000000000000000000000000000000000000000"
+         *     }
+         */
+        NewKeyView: {
+            /** @description Identifies the key. */
+            id: string;
+            /** @description The key, shown this once: send it in `X-API-Key`, or as a bearer. */
+            key: string;
+            /** @description What its owner calls it. */
+            name: string;
+            /** @description How it begins. */
+            prefix: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
          * @description Always false.
          * @enum {boolean}
          */
@@ -2416,12 +3077,34 @@ export interface components {
          */
         OperationNames: string;
         /**
+         * @description That whoever asks knows the password.
+         * @example {
+         *       "password": "correct horse battery staple"
+         *     }
+         */
+        PasswordBody: {
+            /** @description The password of the person who signed in. */
+            password: string;
+        };
+        /**
          * @description What makes an action a proposal.
          * @enum {string}
          */
         PendingReview: "pending_review";
+        /** @description The people who could be members. */
+        PeopleAnswer: {
+            data: components["schemas"]["PersonNameView"][];
+            /** @enum {boolean} */
+            success: true;
+            total: number;
+        };
         /** @description Percent, 0 to 100. Numeric texts are taken, fractions cut off, and what is out of range becomes the nearest end; anything else is 0. */
         Percent: number;
+        /** @description Somebody who could be a member. */
+        PersonNameView: {
+            id: string;
+            username: string;
+        };
         /**
          * @description A line of the ledger.
          * @example {
@@ -2624,6 +3307,19 @@ export interface components {
             /** @description Whether it can be undone now: every field still has the value that this change gave it. */
             undoable: boolean;
         };
+        /**
+         * @description What somebody becomes in a project.
+         * @example {
+         *       "projectId": "proj-a",
+         *       "role": "editor"
+         *     }
+         */
+        ProjectGrantView: {
+            /** @description The project. */
+            projectId: string;
+            /** @description What they become there. */
+            role: components["schemas"]["ProjectRole"];
+        };
         /** @description Changes of a project. */
         ProjectHistoryAnswer: {
             /** @description The changes, newest first. Fewer than `limit` where they are large. */
@@ -2646,6 +3342,11 @@ export interface components {
          * @enum {string}
          */
         ProjectPriority: "low" | "medium" | "high" | "urgent";
+        /**
+         * @description What a person is in one project, from the least on.
+         * @enum {string}
+         */
+        ProjectRole: "viewer" | "editor" | "owner";
         /** @description Several projects. */
         ProjectsAnswer: {
             /** @description The projects, in the order people gave them. */
@@ -2971,6 +3672,25 @@ export interface components {
          *     }
          */
         RecordUsageBody: components["schemas"]["UsageRecordsBody"] | components["schemas"]["UsageRecordBody"];
+        /** @description New recovery codes. */
+        RecoveryCodesAnswer: {
+            /** @description The codes: the one copy there is. */
+            data: components["schemas"]["RecoveryCodesView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /**
+         * @description Recovery codes. They are shown this once.
+         * @example {
+         *       "recoveryCodes": [
+         *         "abcd-efgh-2345-mnpq"
+         *       ]
+         *     }
+         */
+        RecoveryCodesView: {
+            /** @description Each opens once, in place of a code. */
+            recoveryCodes: string[];
+        };
         /** @description The id of something else, at most 255 characters. Numbers and booleans are taken for their text. */
         Reference: string;
         /**
@@ -3186,6 +3906,41 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /**
+         * @description What an API key is for.
+         * @enum {string}
+         */
+        Scope: "read" | "write" | "ingest" | "worker" | "admin";
+        /** @description How things stand with the second factor. */
+        SecondFactorAnswer: {
+            /** @description How things stand. */
+            data: components["schemas"]["SecondFactorView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /** @description A second factor that waits for its first code. */
+        SecondFactorBegunAnswer: {
+            /** @description What the app is to know: the one copy there is. */
+            data: components["schemas"]["BegunView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /**
+         * @description How things stand with the second factor.
+         * @example {
+         *       "isEnabled": true,
+         *       "recoveryCodesLeft": 9
+         *     }
+         */
+        SecondFactorView: {
+            /** @description Whether signing in takes a code. */
+            isEnabled: boolean;
+            /**
+             * Format: int64
+             * @description How many recovery codes are left.
+             */
+            recoveryCodesLeft: number;
+        };
         /** @description The `updatedAt` that the client has seen, exactly as it was served. What is empty, false or zero asks for nothing. */
         SeenVersion: string;
         /** @description The usage of one day and one model, project, agent, workspace or source. */
@@ -3195,6 +3950,55 @@ export interface components {
             /** @description The model, project, …, as in the list by it. */
             key: string;
         };
+        /** @description Where a person is signed in. */
+        SessionsAnswer: {
+            /** @description The sessions, the newest first. */
+            data: components["schemas"]["SessionView"][];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            total: number;
+        };
+        /**
+         * @description A place where a person is signed in.
+         * @example {
+         *       "id": "sess-0198c5a2f3b17c4e9d1a2b3c4d5e6f70",
+         *       "createdAt": "2026-02-11T15:00:00.000000Z",
+         *       "lastSeenAt": "2026-02-11T15:20:00.000000Z",
+         *       "expiresAt": "2026-02-12T15:00:00.000000Z",
+         *       "address": "192.0.2.7",
+         *       "userAgent": "Mozilla/5.0",
+         *       "isCurrent": true
+         *     }
+         */
+        SessionView: {
+            /** @description Where the sign-in came from. */
+            address?: string | null;
+            /**
+             * Format: date-time
+             * @description When somebody signed in.
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description When it ends by itself.
+             */
+            expiresAt: string;
+            /** @description Identifies the session. It opens nothing. */
+            id: string;
+            /** @description Whether it is the one that asks. */
+            isCurrent: boolean;
+            /**
+             * Format: date-time
+             * @description When it was last used, to the minute.
+             */
+            lastSeenAt: string;
+            /** @description The program that signed in, by its own word. */
+            userAgent?: string | null;
+        };
         /**
          * @description Who signs in.
          * @example {
@@ -3203,6 +4007,8 @@ export interface components {
          *     }
          */
         SignInBody: {
+            /** @description The code of the second factor, or a recovery code; where it is asked for. */
+            code?: string | null;
             /** @description The password. */
             password: string;
             /** @description The user name. */
@@ -3752,6 +4558,71 @@ export interface components {
             workspace: string | null;
         } & {
             [key: string]: unknown;
+        };
+        /** @description One person. */
+        UserAnswer: {
+            /** @description The person. */
+            data: components["schemas"]["UserView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /** @description Everybody who can sign in, or could. */
+        UsersAnswer: {
+            /** @description The people, the first ones first. */
+            data: components["schemas"]["UserView"][];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            total: number;
+        };
+        /**
+         * @description A person who can sign in.
+         * @example {
+         *       "id": "user-0198c5a2f3b17c4e9d1a2b3c4d5e6f70",
+         *       "username": "ada",
+         *       "fullName": "Ada Lovelace",
+         *       "email": "ada@example.org",
+         *       "role": "member",
+         *       "isActive": true,
+         *       "hasSecondFactor": false,
+         *       "createdAt": "2026-02-11T15:00:00.000000Z",
+         *       "updatedAt": "2026-02-11T15:00:00.000000Z",
+         *       "lastSignInAt": null
+         *     }
+         */
+        UserView: {
+            /**
+             * Format: date-time
+             * @description When they came.
+             */
+            createdAt: string;
+            /** @description Where to write to them. */
+            email?: string | null;
+            /** @description What they are called. */
+            fullName?: string | null;
+            /** @description Whether signing in takes a second factor. */
+            hasSecondFactor: boolean;
+            /** @description Identifies the person. */
+            id: string;
+            /** @description Whether they may sign in. */
+            isActive: boolean;
+            /**
+             * Format: date-time
+             * @description When they last signed in.
+             */
+            lastSignInAt?: string | null;
+            /** @description What they are here. */
+            role: components["schemas"]["Role"];
+            /**
+             * Format: date-time
+             * @description When they were last changed.
+             */
+            updatedAt: string;
+            /** @description The name they sign in with. */
+            username: string;
         };
         /** @description What a verification of the ledger found. */
         VerificationAnswer: {
@@ -7302,6 +8173,120 @@ export interface operations {
             };
         };
     };
+    join: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JoinBody"];
+            };
+        };
+        responses: {
+            /** @description Joined, and signed in */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The invitation was used, taken back, or is too old */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Another person has the name; the invitation stays good */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many failures; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
     sign_in: {
         parameters: {
             query?: never;
@@ -7333,7 +8318,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description User name and password do not belong together */
+            /** @description User name and password do not belong together; or `second_factor_required`: send the same with `code`; or `wrong_code` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7528,6 +8513,737 @@ export interface operations {
             };
         };
     };
+    get_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How things stand */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondFactorAnswer"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    begin_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordBody"];
+            };
+        };
+        responses: {
+            /** @description What the app is to know */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondFactorBegunAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Nobody signed in, or the password is another one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is a second factor already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many failures; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    confirm_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeBody"];
+            };
+        };
+        responses: {
+            /** @description The recovery codes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodesAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Nobody signed in, or the code is wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description None was begun, or it is confirmed already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many failures; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    disable_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordBody"];
+            };
+        };
+        responses: {
+            /** @description Disabled */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Nobody signed in, or the password is another one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no second factor */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many failures; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    replace_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordBody"];
+            };
+        };
+        responses: {
+            /** @description The recovery codes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodesAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Nobody signed in, or the password is another one */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no second factor */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many failures; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    list_own_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sessions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionsAnswer"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    end_other_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    end_own_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The session
+                 * @example sess-0198c5a2f3b17c4e9d1a2b3c4d5e6f70
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
     get_health: {
         parameters: {
             query?: never;
@@ -7566,6 +9282,527 @@ export interface operations {
             };
             /** @description The database, or the operation, is not available now */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    list_invitations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invitations */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationsAnswer"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    invite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InviteBody"];
+            };
+        };
+        responses: {
+            /** @description Invited */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitedAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such project */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description A person has the address */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    revoke_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The invitation
+                 * @example inv-0198c5a2f3b17c4e9d1a2b3c4d5e6f70
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken back */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    list_keys: {
+        parameters: {
+            query?: {
+                /** @description Only those of this person. */
+                userId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeysAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    create_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateKeyBody"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyCreatedAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such project */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    revoke_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The key
+                 * @example key-0198c5a2f3b17c4e9d1a2b3c4d5e6f70
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7976,6 +10213,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    list_people: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The people */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeopleAnswer"];
                 };
             };
         };
@@ -8848,6 +11105,104 @@ export interface operations {
             };
         };
     };
+    list_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MembersAnswer"];
+                };
+            };
+        };
+    };
+    add_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddMemberBody"];
+            };
+        };
+        responses: {
+            /** @description Added */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddedMemberAnswer"];
+                };
+            };
+        };
+    };
+    remove_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageAnswer"];
+                };
+            };
+        };
+    };
+    change_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeMemberBody"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberAnswer"];
+                };
+            };
+        };
+    };
     batch_projects: {
         parameters: {
             query?: never;
@@ -9287,6 +11642,728 @@ export interface operations {
             };
             /** @description The database, or the operation, is not available now */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The people */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsersAnswer"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    create_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateUserBody"];
+            };
+        };
+        responses: {
+            /** @description Added */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Another person has the name or the address */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    get_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The person
+                 * @example user-0198c5a2f3b17c4e9d1a2b3c4d5e6f70
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The person */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    change_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The person
+                 * @example user-0198c5a2f3b17c4e9d1a2b3c4d5e6f70
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeUserBody"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Another person has the name or the address, or `last_admin`: nobody else could do everything */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is larger than 16 MiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    reset_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The person
+                 * @example user-0198c5a2f3b17c4e9d1a2b3c4d5e6f70
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken away */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description They have none */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    list_user_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The person
+                 * @example user-0198c5a2f3b17c4e9d1a2b3c4d5e6f70
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sessions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionsAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    end_user_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The person
+                 * @example user-0198c5a2f3b17c4e9d1a2b3c4d5e6f70
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    end_user_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The person
+                 * @example user-0198c5a2f3b17c4e9d1a2b3c4d5e6f70
+                 */
+                id: string;
+                /**
+                 * @description The session
+                 * @example sess-0198c5a2f3b17c4e9d1a2b3c4d5e6f70
+                 */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageAnswer"];
+                };
+            };
+            /** @description The input is not what it must be */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no credential that holds */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The caller may not, or the request names another host or comes from another origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Our fault; the server's log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database, or the operation, is not available now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
