@@ -25,6 +25,7 @@ const PAGES = [
   '/agents/capabilities',
   '/cost',
   '/activity',
+  '/people',
   '/operations',
   '/connect',
   '/settings',
@@ -98,7 +99,7 @@ test('a full walk asks no other server for anything, and every message is there 
       await expect(page.locator('html')).toHaveAttribute('lang', language === 'zh' ? 'zh-CN' : 'en')
       await settled(page)
       // What is not translated shows as the path of its message.
-      const raw = (await page.locator('body').innerText()).match(/\b(app|design|words|failures|identity|projects|runs|events|history|profiles|capabilities|usage|insights|ledger|operations)\.[a-z]+[a-zA-Z.]+\b/g)
+      const raw = (await page.locator('body').innerText()).match(/\b(app|design|words|failures|identity|people|account|projects|runs|events|history|profiles|capabilities|usage|insights|ledger|operations)\.[a-z]+[a-zA-Z.]+\b/g)
       expect(raw?.filter((word) => !/^(event|run|project|usage)\./.test(word)) ?? [], `${language} ${path}`).toEqual([])
     }
   }
