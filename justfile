@@ -37,6 +37,10 @@ bench *options:
 faults *options:
     cargo xtask faults {{ options }}
 
+# The Debian package; `just package --try` also goes through its life.
+package *options:
+    cargo xtask package {{ options }}
+
 # Licences, forbidden packages, sources.
 deny:
     cargo xtask test --only deny

@@ -7,21 +7,21 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use clap::CommandFactory as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pilotdeck_domain::clock::Clock;
-use pilotdeck_domain::identity::{Actor, NewPassword};
-use pilotdeck_services::Services;
 use pilotdeck_services::operations::{Phase, Progress};
 use pilotdeck_storage::{Database, Durability, join};
 use tokio::time::interval;
 
-use crate::settings::{DatabaseArgs, SetPasswordArgs};
+use crate::settings::{Cli, DatabaseArgs, ManArgs};
 
 pub(crate) mod backups;
 pub(crate) mod database;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
+pub(crate) mod health;
 pub(crate) mod ledger;
+pub(crate) mod people;
 pub(crate) mod rollback;
 
 /// How often the progress is shown, at most.
@@ -39,16 +39,10 @@ pub(crate) fn print_openapi() -> Result<()> {
     Ok(())
 }
 
-/// Replaces a password that is read from the terminal, or from a pipe.
-pub(crate) async fn set_password(args: &SetPasswordArgs) -> Result<()> {
-    let database = open(&args.database).await?;
-    let password = read_password(&args.username)?;
-    let password = NewPassword::parse("password", &password)?;
-    let services = Services::new(database, Clock::default());
-    services.identity.set_password(&Actor::system(), &args.username, &password).await?;
-    services.close().await;
-    println!("the password of {} is replaced; all their sessions are over", args.username);
-    Ok(())
+/// Writes a manual page for the program and one for each of its commands.
+pub(crate) fn write_manual(args: &ManArgs) -> Result<()> {
+    clap_mangen::generate_to(Cli::command(), &args.folder)
+        .with_context(|| format!("cannot write to {}", args.folder.display()))
 }
 
 /// Shows how far a long command is, to a person at a terminal; nothing to anybody else.

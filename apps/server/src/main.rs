@@ -14,7 +14,7 @@ mod secret;
 mod serve;
 mod settings;
 
-use settings::{BackupsCommand, Cli, Command, LedgerCommand, UserCommand};
+use settings::{BackupsCommand, Cli, Command, LedgerCommand};
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
@@ -34,6 +34,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Some(Command::Serve(args)) => Box::pin(serve::serve(args)).await,
             Some(Command::Bench(args)) => bench::bench(&args).await,
             Some(Command::Openapi) => commands::print_openapi(),
+            Some(Command::Man(args)) => commands::write_manual(&args),
+            Some(Command::Health(args)) => commands::health::ask(&args).await,
             Some(Command::Doctor(args)) => return commands::doctor::examine(&args).await,
             Some(Command::Backup(args)) => commands::database::back_up(&args).await,
             Some(Command::Export(args)) => commands::database::export(&args).await,
@@ -52,9 +54,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 LedgerCommand::Export(args) => commands::ledger::export(&args).await,
                 LedgerCommand::Key(args) => commands::ledger::print_key(&args),
             },
-            Some(Command::User { command: UserCommand::SetPassword(args) }) => {
-                commands::set_password(&args).await
-            }
+            Some(Command::User { command }) => commands::people::run(command).await,
         }?;
         Ok(ExitCode::SUCCESS)
     })

@@ -11,6 +11,7 @@ use pilotdeck_domain::identity::Actor;
 use pilotdeck_services::Services;
 use pilotdeck_services::identity::{DEFAULT_PASSWORD, DEFAULT_USERNAME};
 use pilotdeck_storage::{Opened, machine_time_zone};
+use sd_notify::NotifyState;
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -35,6 +36,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     };
     let handle = server.handle();
     let mut running = tokio::spawn(server);
+    tell_systemd(NotifyState::Ready);
     let warning = tokio::spawn(warn_of_default_password(services.clone()));
     let signing = services.clone();
     let checkpoints = tokio::spawn(async move { signing.ledger.keep_checkpoints().await });
@@ -45,6 +47,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         () = signals.asked() => None,
         ended = &mut running => Some(ended),
     };
+    tell_systemd(NotifyState::Stopping);
     let stopping = async {
         let ended = if let Some(ended) = ended {
             ended
@@ -222,6 +225,13 @@ async fn listen(settings: &Settings, services: &Services, database: &Path) -> Re
     }
     tracing::info!("listening on http://{address} (API explorer: http://{address}/api/docs/)");
     Ok(server)
+}
+
+/// Tells whoever started this process as a service, if anybody waits for it.
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!("the service manager could not be told: {error}");
+    }
 }
 
 /// Signs the last lines before the file is left alone: nobody could tell if they were cut off meanwhile.

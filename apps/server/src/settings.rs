@@ -1,7 +1,7 @@
 //! Everything that can be set: the command line, then the environment, then the default. Nothing else reads either.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -16,6 +16,13 @@ use pilotdeck_services::operations;
 use pilotdeck_storage::Durability;
 use secrecy::{ExposeSecret as _, SecretString};
 
+mod people;
+
+pub(crate) use people::{
+    AddArgs, InviteArgs, KeysArgs, ListArgs, PersonArgs, RevokeKeyArgs, SetPasswordArgs,
+    SetRoleArgs, UserCommand,
+};
+
 const DEFAULT_DB: &str = "data/pm.db";
 /// The folder of the database in an installation that keeps it apart from the rest.
 const DATA: &str = "data";
@@ -23,6 +30,7 @@ const DATA: &str = "data";
 const DEFAULT_DEPLOY_SCRIPT: &str = "deploy_pull_restart.sh";
 const DEFAULT_BIND: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const DEFAULT_PORT: u16 = 8689;
+const PORT: &str = "a number from 0 to 65535";
 /// The least bytes of a secret that is set by hand.
 const MIN_SECRET_BYTES: usize = 32;
 /// The most threads that the HTTP server takes.
@@ -55,8 +63,8 @@ Environment (an option wins over its variable; an empty variable is not set):
   PM_ALLOWED_ORIGINS    origins whose pages may use the API, separated by commas
   PM_TRUSTED_PROXIES    addresses or networks (10.0.0.0/8) of proxies in front, separated by commas; each must set
                         X-Forwarded-For, or remove it and set Forwarded
-  PM_RATE_LIMIT         requests a minute that a person may make; 0: no limits [1200 where others can reach the server,
-                        else 0]
+  PM_RATE_LIMIT         requests a minute that a person or a key may make; 0: no limits [1200 where others can reach the
+                        server, else 0]
   PM_RATE_LIMIT_AGENTS  those of the holders of a token at one address (an IPv6 address counts by its first 64 bits);
                         0: no limit [6000 where PM_RATE_LIMIT is not 0]
   PM_RATE_LIMIT_ANONYMOUS
@@ -106,6 +114,11 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Print the OpenAPI document
     Openapi,
+    /// Write the manual pages: what `--help` says of every command
+    #[command(hide = true)]
+    Man(ManArgs),
+    /// Ask a running server whether it answers: for whoever watches over it. Fails if it does not
+    Health(HealthArgs),
     /// Look at the settings, the files, the database, the ledger, the clock and the doors, change nothing, and say what to
     /// do next; a server may be running. Run it as the user of the server, with its environment
     #[command(after_help = DOCTOR)]
@@ -163,13 +176,6 @@ pub(crate) enum LedgerCommand {
     Export(OutputArgs),
     /// Print the public key that proves checkpoints
     Key(DatabaseArgs),
-}
-
-/// Commands about people.
-#[derive(Subcommand)]
-pub(crate) enum UserCommand {
-    /// Replace a password, read from the terminal or from standard input, and end all sessions of the person
-    SetPassword(SetPasswordArgs),
 }
 
 /// Where to listen and what to serve.
@@ -249,11 +255,6 @@ impl BenchArgs {
     pub(crate) fn agent_token(&self) -> Result<Option<SecretString>> {
         secret(&self.agent_token_env)
     }
-}
-
-/// The folder of kept backups, if there is one.
-pub(crate) fn backup_folder() -> Option<PathBuf> {
-    raw_variable("PM_BACKUP_DIR").map(PathBuf::from)
 }
 
 /// The path of the database and `ending`.
@@ -339,6 +340,40 @@ pub(crate) struct BackupArgs {
     pub(crate) output: PathBuf,
 }
 
+/// Where manual pages go.
+#[derive(Args)]
+pub(crate) struct ManArgs {
+    /// The folder to write them to; it must be there
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+}
+
+/// Which server to ask.
+#[derive(Args)]
+pub(crate) struct HealthArgs {
+    /// The address of the server [default: where the settings say that it listens]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+}
+
+impl HealthArgs {
+    /// The address of the server.
+    pub(crate) fn url(&self) -> Result<String> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        let bind = variable("PM_BIND")?.map_or(Ok(DEFAULT_BIND), |raw| address(&raw));
+        let bind = match bind.context("PM_BIND")? {
+            // A server that listens everywhere listens here, too.
+            IpAddr::V4(every) if every.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(every) if every.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            one => one,
+        };
+        let port = parsed("PM_PORT", PORT)?.unwrap_or(DEFAULT_PORT);
+        Ok(format!("http://{}", SocketAddr::new(bind, port)))
+    }
+}
+
 /// What to restore.
 #[derive(Args)]
 pub(crate) struct RestoreArgs {
@@ -421,16 +456,6 @@ pub(crate) struct DeployJobArgs {
     pub(crate) script: PathBuf,
 }
 
-/// Whose password.
-#[derive(Args)]
-pub(crate) struct SetPasswordArgs {
-    /// The name that the person signs in with
-    #[arg(default_value = "admin")]
-    pub(crate) username: String,
-    #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
-}
-
 /// What the server runs with.
 pub(crate) struct Settings {
     pub(crate) database: PathBuf,
@@ -476,7 +501,7 @@ impl Settings {
             bind,
             port: match args.port {
                 Some(port) => port,
-                None => parsed("PM_PORT", "a number from 0 to 65535")?.unwrap_or(DEFAULT_PORT),
+                None => parsed("PM_PORT", PORT)?.unwrap_or(DEFAULT_PORT),
             },
             agent_token: secret("PM_AGENT_TOKEN")?,
             admin_token: secret("PM_ADMIN_TOKEN")?,

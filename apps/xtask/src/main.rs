@@ -1,9 +1,10 @@
-//! `cargo xtask run | test | check | openapi | bench | faults`: what a newcomer, a developer and CI run.
+//! `cargo xtask run | test | check | openapi | bench | faults | package`: what a newcomer, a developer and CI run.
 
 mod bench;
 mod faults;
 mod node;
 mod openapi;
+mod package;
 mod run;
 mod suite;
 mod tools;
@@ -36,6 +37,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Kill the server at random moments under load, fill its disk, and see whether anything is lost.
     Faults(faults::Arguments),
+    /// Build the Debian package, with lists of what is in it and digests.
+    Package(package::Arguments),
 }
 
 fn main() -> Result<ExitCode> {
@@ -47,5 +50,6 @@ fn main() -> Result<ExitCode> {
         Task::Openapi => openapi::write(&workspace).map(|()| ExitCode::SUCCESS),
         Task::Bench(arguments) => bench::run(&workspace, &arguments),
         Task::Faults(arguments) => faults::run(&workspace, &arguments),
+        Task::Package(arguments) => package::run(&workspace, &arguments),
     }
 }

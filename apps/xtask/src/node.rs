@@ -52,7 +52,8 @@ pub(crate) fn script(folder: &Path, name: &str) -> Command {
     npm(folder, &["run", "--silent", name])
 }
 
-fn npm(folder: &Path, arguments: &[&str]) -> Command {
+/// A call of npm in a folder.
+pub(crate) fn npm(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
     // The browser of the tests is the system's.
     command.current_dir(folder).args(arguments).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");

@@ -1,4 +1,4 @@
-//! Tools that the tests need and that a fresh machine lacks: installed once, below the target folder, at fixed versions.
+//! Tools that the tasks need and that a fresh machine lacks: installed once, below the target folder, at fixed versions.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,21 +7,37 @@ use anyhow::{Context as _, Result, bail, ensure};
 use xtask::programs;
 use xtask::workspace::Workspace;
 
+const CARGO_CYCLONEDX: &str = "0.5.9";
+const CARGO_DEB: &str = "3.8.0";
 const CARGO_DENY: &str = "0.20.2";
 const SCHEMATHESIS: &str = "4.32.5";
 const NODE_MAJOR: u32 = 20;
 /// Where Debian puts it.
 const CHROMIUM: &str = "/usr/bin/chromium";
 
+/// The program of cargo-cyclonedx, which lists what the server is made of.
+pub(crate) fn cargo_cyclonedx(workspace: &Workspace) -> Result<PathBuf> {
+    cargo_tool(workspace, "cargo-cyclonedx", CARGO_CYCLONEDX, &["cyclonedx", "--version"])
+}
+
+/// The program of cargo-deb, which makes Debian packages.
+pub(crate) fn cargo_deb(workspace: &Workspace) -> Result<PathBuf> {
+    cargo_tool(workspace, "cargo-deb", CARGO_DEB, &["--version"])
+}
+
 /// The program of cargo-deny.
 pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
+    cargo_tool(workspace, "cargo-deny", CARGO_DENY, &["--version"])
+}
+
+/// A program from crates.io, which says its version when it is asked with `asked`.
+fn cargo_tool(workspace: &Workspace, name: &str, version: &str, asked: &[&str]) -> Result<PathBuf> {
     let root = workspace.tools();
-    let program = root.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX));
-    if !is_version(&program, CARGO_DENY) {
-        // A folder of its own, removed at once: its 500 packages would fill the disk beside ours.
+    let program = root.join("bin").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    if !is_version(Command::new(&program).args(asked), version) {
+        // A folder of its own, removed at once: its hundreds of packages would fill the disk beside ours.
         let build = root.join("build");
-        let install =
-            ["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--debug", "--force"];
+        let install = ["install", name, "--version", version, "--locked", "--debug", "--force"];
         programs::run(
             workspace.cargo(&install).arg("--root").arg(&root).arg("--target-dir").arg(&build),
         )?;
@@ -35,7 +51,7 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
 pub(crate) fn schemathesis(workspace: &Workspace) -> Result<PathBuf> {
     let environment = workspace.tools().join("schemathesis");
     let program = environment.join("bin").join("st");
-    if !is_version(&program, SCHEMATHESIS) {
+    if !is_version(Command::new(&program).arg("--version"), SCHEMATHESIS) {
         let create = || {
             let mut command = Command::new("python3");
             command.args(["-m", "venv", "--clear"]).arg(&environment);
@@ -91,6 +107,11 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// Whether this task may do everything on this machine.
+pub(crate) fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
 /// Whether cargo-nextest is there; the tests run without it, only slower.
 pub(crate) fn has_nextest() -> bool {
     programs::succeeds(Command::new("cargo").args(["nextest", "--version"]))
@@ -102,18 +123,14 @@ fn node_major() -> Option<u32> {
     version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-fn is_version(program: &Path, version: &str) -> bool {
-    let Ok(output) = Command::new(program).arg("--version").output() else { return false };
+fn is_version(asked: &mut Command, version: &str) -> bool {
+    let Ok(output) = asked.output() else { return false };
     String::from_utf8_lossy(&output.stdout).split_whitespace().any(|word| word == version)
 }
 
 /// Installs packages of the operating system where that needs no question: as root, with apt.
-fn install_packages(packages: &[&str], why: &str) -> Result<()> {
-    let is_root = Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout.trim_ascii() == b"0");
-    if !is_root || !programs::succeeds(Command::new("apt-get").arg("--version")) {
+pub(crate) fn install_packages(packages: &[&str], why: &str) -> Result<()> {
+    if !is_root() || !programs::succeeds(Command::new("apt-get").arg("--version")) {
         bail!("{why}; install it, for example the package(s) {}", packages.join(", "));
     }
     programs::run(Command::new("apt-get").arg("update").arg("--quiet"))?;

@@ -47,6 +47,24 @@ impl Workspace {
         &self.root
     }
 
+    /// Where a program of the workspace is put when it is built.
+    #[must_use]
+    pub fn built(&self, profile: Profile) -> PathBuf {
+        self.target.join(match profile {
+            Profile::Dev => "debug",
+            Profile::Release => "release",
+        })
+    }
+
+    /// The folder for what is made for others, emptied.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be emptied or made.
+    pub fn products(&self, name: &str) -> Result<PathBuf> {
+        emptied(self.target.join(name))
+    }
+
     /// The folder for tools that the tasks install for themselves.
     #[must_use]
     pub fn tools(&self) -> PathBuf {
@@ -59,14 +77,7 @@ impl Workspace {
     ///
     /// If the folder cannot be emptied or made.
     pub fn scratch(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.target.join("scratch").join(name);
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)
-                .with_context(|| format!("cannot empty {}", folder.display()))?;
-        }
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(folder)
+        emptied(self.target.join("scratch").join(name))
     }
 
     /// A call of cargo at the root of the workspace.
@@ -88,11 +99,7 @@ impl Workspace {
             command.arg("--release");
         }
         programs::run(&mut command)?;
-        let folder = match profile {
-            Profile::Dev => "debug",
-            Profile::Release => "release",
-        };
-        Ok(self.target.join(folder).join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
+        Ok(self.built(profile).join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
     }
 
     /// Builds the server and says where its program is.
@@ -103,4 +110,14 @@ impl Workspace {
     pub fn build_server(&self, profile: Profile) -> Result<PathBuf> {
         self.build("pilotdeck-server", "pilotdeck", profile)
     }
+}
+
+fn emptied(folder: PathBuf) -> Result<PathBuf> {
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)
+            .with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
 }

@@ -4,6 +4,7 @@ mod bodies;
 
 use actix_web::{HttpResponse, post, web::Data};
 use pilotdeck_domain::actions::ActionsBody;
+use pilotdeck_domain::identity::Denied;
 use pilotdeck_services::Services;
 use pilotdeck_services::actions::{ActionOutcome, ActionsOutcome};
 use serde_json::Value;
@@ -136,7 +137,7 @@ struct ActionFailedView {
     id: Option<String>,
     /// Always false.
     success: No,
-    /// 400, 404 or 409.
+    /// 400, 403, 404 or 409.
     status: u16,
     /// The project, if it came to that.
     project_id: Option<String>,
@@ -219,6 +220,11 @@ fn result(outcome: &ActionOutcome) -> Json {
             failed(&Some(id.clone()), ErrorCode::NotFound)
                 .with("projectId", project_id)
                 .with("error", &format!("Project not found: {project_id}"))
+        }
+        ActionOutcome::Forbidden { id, project_id } => {
+            failed(&Some(id.clone()), ErrorCode::Forbidden)
+                .with("projectId", project_id)
+                .with("error", &Denied::Forbidden.to_string())
         }
         ActionOutcome::Stale { id, project_id, stale } => {
             failed(&Some(id.clone()), ErrorCode::VersionMismatch)

@@ -3,9 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::dev::ServiceRequest;
-use actix_web::http::header::{FORWARDED, HOST, HeaderMap, HeaderName, VIA};
+use actix_web::http::header::{FORWARDED, HOST, HeaderMap, HeaderName, USER_AGENT, VIA};
 use actix_web::{HttpRequest, web};
 use ipnet::IpNet;
+use pilotdeck_domain::identity::UserAgent;
+use pilotdeck_services::identity::Origin;
 
 use crate::hosts;
 use crate::server::Surface;
@@ -20,6 +22,15 @@ const OF_PROXIES: [HeaderName; 6] = [
     HeaderName::from_static("x-forwarded-host"),
     HeaderName::from_static("x-forwarded-proto"),
 ];
+
+/// Where the client comes from, as its sessions remember it.
+pub(crate) fn origin(request: &HttpRequest) -> Origin {
+    let agent = request.headers().get(USER_AGENT);
+    Origin {
+        address: address(request),
+        user_agent: agent.and_then(|agent| UserAgent::of_header(agent.as_bytes())),
+    }
+}
 
 /// The address of the client: the peer, or what trusted proxies say of it.
 pub(crate) fn address(request: &HttpRequest) -> Option<IpAddr> {

@@ -11,7 +11,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, ResponseError as _, web};
 use pilotdeck_domain::identity::Actor;
-use pilotdeck_domain::ids::UserId;
+use pilotdeck_domain::ids::{KeyId, UserId};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -111,6 +111,7 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
                 status: response.status(),
                 error_code: Some(ErrorCode::Internal),
                 user_id: None,
+                key_id: None,
                 client_ip: None,
                 project_id: None,
                 bytes_out: None,
@@ -127,7 +128,9 @@ struct Line {
     path: String,
     status: StatusCode,
     error_code: Option<ErrorCode>,
+    /// The person, or whose key it is.
     user_id: Option<UserId>,
+    key_id: Option<KeyId>,
     client_ip: Option<IpAddr>,
     project_id: Option<String>,
     /// Unknown where the end of the body is not known yet.
@@ -155,14 +158,14 @@ impl Line {
             BodySize::Sized(bytes) => Some(bytes),
             BodySize::Stream => None,
         };
+        let extensions = request.extensions();
+        let actor = extensions.get::<Actor>();
         Self {
             path,
             status: response.status(),
             error_code: response.response().extensions().get::<ErrorCode>().copied(),
-            user_id: request
-                .extensions()
-                .get::<Actor>()
-                .and_then(|actor| Some(actor.on_behalf_of()?.id.clone())),
+            user_id: actor.and_then(|actor| Some(actor.on_behalf_of()?.id.clone())),
+            key_id: actor.and_then(|actor| Some(actor.key()?.id.clone())),
             client_ip: client::address(request),
             project_id,
             bytes_out,
@@ -179,6 +182,7 @@ impl Line {
             status = self.status.as_u16(),
             duration_ms,
             user_id = self.user_id.as_ref().map(UserId::as_str),
+            key_id = self.key_id.as_ref().map(KeyId::as_str),
             client_ip = self.client_ip.map(tracing::field::display),
             project_id = self.project_id,
             bytes_out = self.bytes_out,

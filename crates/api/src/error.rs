@@ -63,6 +63,14 @@ error_codes! {
     Unauthenticated = "unauthenticated", UNAUTHORIZED;
     /// User name and password do not belong together.
     WrongCredentials = "wrong_credentials", UNAUTHORIZED;
+    /// The password is right; a code of the second factor is missing.
+    SecondFactorRequired = "second_factor_required", UNAUTHORIZED;
+    /// The code of the second factor is wrong, or was used already.
+    WrongCode = "wrong_code", UNAUTHORIZED;
+    /// The invitation was used, taken back, or is too old.
+    InvitationInvalid = "invitation_invalid", UNAUTHORIZED;
+    /// The key that was sent is none, was revoked, or is too old.
+    InvalidKey = "invalid_key", UNAUTHORIZED;
     /// The credential is not enough.
     Forbidden = "forbidden", FORBIDDEN;
     /// The request names a host that this server does not answer for.
@@ -79,6 +87,16 @@ error_codes! {
     VersionMismatch = "version_mismatch", CONFLICT;
     /// The id belongs to another thing.
     IdTaken = "id_taken", CONFLICT;
+    /// The project would have no owner any more.
+    LastOwner = "last_owner", CONFLICT;
+    /// Another user signs in with this name.
+    UsernameTaken = "username_taken", CONFLICT;
+    /// Another user has this address.
+    EmailTaken = "email_taken", CONFLICT;
+    /// Nobody else could do everything.
+    LastAdmin = "last_admin", CONFLICT;
+    /// There is a second factor already, or there is none.
+    SecondFactorState = "second_factor_state", CONFLICT;
     /// The proposal was decided otherwise.
     AlreadyDecided = "already_decided", CONFLICT;
     /// The proposal belongs to no project.
@@ -294,6 +312,7 @@ impl From<Error> for ApiError {
                     .with_json("event", &Json::document(&event));
                 Self::new(ErrorCode::AlreadyDecided, message).with_data(facts.json())
             }
+            Error::LastOwner => Self::new(ErrorCode::LastOwner, message),
             Error::NoProject => Self::new(ErrorCode::ProposalWithoutProject, message),
             Error::NotDoable(_) => Self::new(ErrorCode::ProposalNotDoable, message),
             Error::NotAnAction { .. } => Self::new(ErrorCode::NotAnAction, message),
@@ -303,6 +322,18 @@ impl From<Error> for ApiError {
                 .with_data(crate::history::changed_since(&since)),
             Error::Unrecorded => Self::new(ErrorCode::Unrecorded, message),
             Error::WrongCredentials => Self::new(ErrorCode::WrongCredentials, message),
+            Error::SecondFactorRequired => Self::new(ErrorCode::SecondFactorRequired, message),
+            Error::WrongCode => Self::new(ErrorCode::WrongCode, message),
+            Error::NotInvited => Self::new(ErrorCode::InvitationInvalid, message),
+            Error::SecondFactorState(_) => Self::new(ErrorCode::SecondFactorState, message),
+            Error::LastAdmin => Self::new(ErrorCode::LastAdmin, message),
+            Error::Claimed { field } => {
+                let code = match field {
+                    "email" => ErrorCode::EmailTaken,
+                    _ => ErrorCode::UsernameTaken,
+                };
+                Self { field: Some(field.to_owned()), ..Self::new(code, message) }
+            }
             Error::Throttled { retry_after_seconds } => Self {
                 header: Some((RETRY_AFTER, retry_after_seconds.to_string())),
                 ..Self::new(ErrorCode::TooManyAttempts, message)
@@ -323,7 +354,7 @@ impl From<Error> for ApiError {
             Error::NoDeployJob => Self::new(ErrorCode::NoDeployJob, message),
             Error::NotDeployable(_) => Self::new(ErrorCode::NotDeployable, message),
             Error::Unavailable(unavailable) => unavailable.into(),
-            Error::Tampered(_) | Error::NoLedgerKey => Self::internal(&message),
+            Error::Tampered(_) | Error::NoLedgerKey | Error::Sealed => Self::internal(&message),
             Error::Store(cause) => Self::internal(&cause),
         }
     }

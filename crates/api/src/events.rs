@@ -173,6 +173,7 @@ async fn list_events(services: Data<Services>, caller: Caller, query: Query) -> 
         since: query.time("since")?,
         before: paging::cursor(&query, "before", LIST)?,
         limit: query.clamped("limit", 200, 1, 2_000),
+        ..EventFilter::default()
     };
     let page = services.events.list(&caller, filter).await?;
     Ok(data(&Json::list(&page.documents))
@@ -188,6 +189,8 @@ async fn list_events(services: Data<Services>, caller: Caller, query: Query) -> 
     responses(
         (status = 201, description = "Appended", body = EventAnswer),
         (status = 200, description = "It exists already, and is as it was", body = EventAnswer),
+        (status = 404, description = "Its project or its run does not exist for the caller; for those who reach everything it need not", body = crate::openapi::Failure),
+        (status = 409, description = "The id is that of something that the caller does not see", body = crate::openapi::Failure),
     ),
     extensions(("x-permission" = json!("agents.write"))),
 )]

@@ -156,7 +156,7 @@ fn decide_on(request: &ServiceRequest, pattern: &str) -> Pass {
     tracing::debug!(path = pattern, permission = permission.as_str(), "guarded");
     let allowed = match request.extensions().get::<Actor>() {
         Some(actor) => {
-            actor.require(permission).map_err(|denied| (denied, actor.person().is_some()))
+            actor.require(permission).map_err(|denied| (denied, actor.on_behalf_of().is_some()))
         }
         None => Actor::default().require(permission).map_err(|denied| (denied, false)),
     };

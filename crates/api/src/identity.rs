@@ -1,10 +1,12 @@
-//! `/api/auth`.
+//! People: `/api/auth`, and below users, keys and invitations.
 
 use actix_session::Session;
 use actix_web::{HttpRequest, get, post, web::Data};
+use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::identity::{Denied, NewPassword, Role};
 use pilotdeck_domain::ids::UserId;
 use pilotdeck_services::Services;
+use pilotdeck_services::identity::{SignIn, SignedIn};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -17,8 +19,23 @@ use crate::projects::MessageAnswer;
 use crate::schemas::Yes;
 use crate::sessions;
 
+mod invitations;
+mod keys;
+mod own_sessions;
+mod second_factor;
+mod users;
+
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(sign_in).service(get_account).service(sign_out).service(change_password);
+    config
+        .service(sign_in)
+        .service(get_account)
+        .service(sign_out)
+        .service(change_password)
+        .configure(own_sessions::routes)
+        .configure(second_factor::routes)
+        .configure(users::routes)
+        .configure(keys::routes)
+        .configure(invitations::routes);
 }
 
 /// Who signs in.
@@ -32,6 +49,9 @@ struct SignInBody {
     /// The password.
     #[schema(pattern = "\\S", min_length = 1)]
     password: String,
+    /// The code of the second factor, or a recovery code; where it is asked for.
+    #[schema(pattern = "\\S", min_length = 1)]
+    code: Option<String>,
 }
 
 /// A password to replace.
@@ -97,7 +117,7 @@ struct SuccessAnswer {
     request_body = SignInBody,
     responses(
         (status = 200, description = "Signed in", body = AccountAnswer),
-        (status = 401, description = "User name and password do not belong together", body = crate::openapi::Failure),
+        (status = 401, description = "User name and password do not belong together; or `second_factor_required`: send the same with `code`; or `wrong_code`", body = crate::openapi::Failure),
         (status = 429, description = "Too many failures; `Retry-After` says when to try again", body = crate::openapi::Failure),
     ),
     extensions(("x-permission" = json!("public"))),
@@ -115,18 +135,29 @@ async fn sign_in(
         let field = if username.trim().is_empty() { "username" } else { "password" };
         return Err(ApiError::invalid(field, "username and password must not be empty"));
     }
-    let signed_in =
-        services.identity.sign_in(&caller, username, password, client::address(&request)).await?;
+    let code = optional_text(&body.0, "code")?.filter(|code| !code.trim().is_empty());
+    let sign_in = SignIn { username, password, code, from: client::origin(&request) };
+    let signed_in = services.identity.sign_in(&caller, sign_in).await?;
+    Ok(welcome(&services, &caller, &session, &signed_in).await?.ok())
+}
+
+/// Hands the session to the browser, in place of the one that it had.
+async fn welcome(
+    services: &Services,
+    caller: &Caller,
+    session: &Session,
+    signed_in: &SignedIn,
+) -> Result<Object, ApiError> {
     // The session that the browser had before is over, whoever's it was.
-    if let Some(previous) = sessions::key(&session) {
-        services.identity.sign_out(&caller, &previous).await?;
+    if let Some(previous) = sessions::key(session) {
+        services.identity.sign_out(caller, &previous).await?;
     }
-    sessions::begin(&session, &signed_in.session_key).map_err(|error| {
+    sessions::begin(session, &signed_in.session_key).map_err(|error| {
         tracing::error!(%error, "a session could not be begun");
         ApiError::new(ErrorCode::Internal, "the session could not be begun")
     })?;
     let user = &signed_in.user;
-    Ok(account(&user.id, &user.username, user.role, signed_in.password_is_default).ok())
+    Ok(account(&user.id, &user.username, user.role, signed_in.password_is_default))
 }
 
 /// Says who signed in.
@@ -194,6 +225,47 @@ fn account(id: &UserId, username: &str, role: Role, password_is_default: bool) -
         "passwordIsDefault": password_is_default,
     });
     data(&Json::of(&json!({ "user": user })))
+}
+
+/// The field of a body, if it is there and not null.
+fn given<'a>(body: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {
+    body.get(field).filter(|value| !value.is_null())
+}
+
+fn optional_text<'a>(
+    body: &'a Map<String, Value>,
+    field: &'static str,
+) -> Result<Option<&'a str>, ApiError> {
+    given(body, field).map(|_| text(body, field)).transpose()
+}
+
+/// A text that is parsed as a `T`, if it is there.
+fn parsed<T>(
+    body: &Map<String, Value>,
+    field: &'static str,
+    parse: impl Fn(&'static str, &str) -> Result<T, InvalidInput>,
+) -> Result<Option<T>, ApiError> {
+    Ok(optional_text(body, field)?.map(|text| parse(field, text)).transpose()?)
+}
+
+/// One of the words that `from_word` knows.
+fn word<T>(
+    field: &'static str,
+    raw: &str,
+    known: &[T],
+    from_word: impl Fn(&str) -> Option<T>,
+) -> Result<T, InvalidInput>
+where
+    T: ToString,
+{
+    from_word(raw).ok_or_else(|| {
+        let words: Vec<String> = known.iter().map(ToString::to_string).collect();
+        InvalidInput::new(field, format!("{field} must be one of {}", words.join(", ")))
+    })
+}
+
+fn role(field: &'static str, raw: &str) -> Result<Role, InvalidInput> {
+    word(field, raw, Role::ALL, Role::from_word)
 }
 
 fn text<'a>(body: &'a Map<String, Value>, field: &'static str) -> Result<&'a str, ApiError> {

@@ -110,7 +110,8 @@ struct ListLedgerQuery {
     limit: Option<QueryNumber>,
 }
 
-/// Lists lines of the ledger, oldest first.
+/// Lists lines of the ledger, oldest first. Who does not reach every project is told of theirs, and of profiles and
+/// capabilities; the places of other lines are left out.
 #[utoipa::path(
     tag = "ledger",
     params(ListLedgerQuery),
@@ -126,6 +127,7 @@ async fn list_ledger(services: Data<Services>, caller: Caller, query: Query) -> 
         subject_id: query.text("subjectId"),
         operation: query.text("operation"),
         limit: query.clamped("limit", 200, 1, 2_000),
+        ..LedgerFilter::default()
     };
     let (lines, head) = services.ledger.list(&caller, &filter).await?;
     let views: Vec<Json> = lines.iter().map(view).collect();

@@ -24,6 +24,7 @@ mod ledger;
 mod limits;
 mod listener;
 mod maintenance;
+mod members;
 mod metrics;
 mod openapi;
 mod operations;

@@ -1,6 +1,6 @@
 //! How many requests a minute a caller may make.
 //!
-//! People are counted one by one; agents and the administrator's scripts, which share a token, by the network that they
+//! People and the keys of people are counted one by one; agents and the administrator's scripts, which share a token, by the network that they
 //! come from; so is whoever has no credential. A network is an IPv4 address, or the 64 bits of an IPv6 address that are
 //! given to one customer.
 //!
@@ -46,7 +46,7 @@ const PLACES: usize = 1 << 16;
 /// Requests a minute that one caller may make; 0 is as many as they like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// A person who signed in.
+    /// A person who signed in, or one of a person's keys.
     pub people: u32,
     /// The holders of a token in one network, or everybody there where agents need none.
     pub tokens: u32,
@@ -57,7 +57,7 @@ pub struct Limits {
 /// Who is counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallerKind {
-    /// A person.
+    /// A person, or a person's key.
     Person,
     /// The holders of a token.
     Token,
@@ -91,23 +91,22 @@ impl Limiters {
         Self { limiters, secret: RandomState::new() }
     }
 
-    fn are_off(&self) -> bool {
-        self.limiters.iter().all(Option::is_none)
+    /// Whether anybody is counted at all.
+    pub(crate) fn are_on(&self) -> bool {
+        self.limiters.iter().any(Option::is_some)
     }
 
     fn take(&self, request: &ServiceRequest) -> Option<(CallerKind, Result<Budget, Budget>)> {
         let extensions = request.extensions();
         let actor = extensions.get::<Actor>()?;
-        let network = || client::address(request.request()).map(network);
-        let (kind, place) = if let Some(person) = actor.on_behalf_of() {
-            (CallerKind::Person, self.secret.hash_one(person.id.as_str()))
-        } else if [Permission::ReadProjects, Permission::Administer]
-            .iter()
-            .any(|permission| actor.require(*permission).is_ok())
-        {
-            (CallerKind::Token, self.secret.hash_one(network()))
-        } else {
-            (CallerKind::Stranger, self.secret.hash_one(network()))
+        let network = || self.secret.hash_one(client::address(request.request()).map(network));
+        let author = actor.require(Permission::Public).ok()?;
+        let (kind, place) = match (&author.id, author.kind) {
+            (Some(id), kind) => (CallerKind::Person, self.secret.hash_one((kind.as_str(), id))),
+            (None, ActorKind::Anybody) if actor.require(Permission::ReadProjects).is_err() => {
+                (CallerKind::Stranger, network())
+            }
+            (None, _) => (CallerKind::Token, network()),
         };
         Some((kind, self.limiters[kind as usize].as_ref()?.take(place)))
     }
@@ -202,7 +201,7 @@ pub(crate) async fn limit<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let surface = request.app_data::<web::Data<Surface>>().expect("the server has a surface");
     let path = request.path();
-    if surface.limiters.are_off() || EXEMPT.contains(&path) || is_for_people(path) {
+    if EXEMPT.contains(&path) || is_for_people(path) {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     let services = request.app_data::<web::Data<Services>>().expect("the server has services");

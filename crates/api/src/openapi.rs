@@ -16,7 +16,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::error::ErrorCode;
 use crate::guard::permission;
-use crate::identify::{ADMIN_HEADER, AGENT_HEADER};
+use crate::identify::{ADMIN_HEADER, AGENT_HEADER, KEY_HEADER};
 use crate::receipts::{IDEMPOTENCY_KEY, PATTERN};
 use crate::schemas::{
     No, OperationNames, QueryAt, QueryFlag, QueryLevel, QueryNumber, QueryPlace, QuerySeries,
@@ -24,7 +24,7 @@ use crate::schemas::{
 };
 use crate::sessions::COOKIE;
 use crate::{
-    actions, capabilities, events, history, identity, insights, ledger, limits, metrics,
+    actions, capabilities, events, history, identity, insights, ledger, limits, members, metrics,
     operations, profiles, projects, proposals, runs, stream, usage,
 };
 use pilotdeck_domain::identity::Permission;
@@ -39,6 +39,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .configure(metrics::routes)
         .configure(identity::routes)
         .configure(projects::routes)
+        .configure(members::routes)
         .configure(insights::routes)
         .configure(runs::routes)
         .configure(events::routes)
@@ -102,8 +103,12 @@ pub(crate) struct FieldFailure {
             text.\n\nA change that carries an `Idempotency-Key` is made once: whoever repeats it gets the same answer for 24 \
             hours, also after a restart, and 422 `idempotency_key_reused` if anything of the request is different. Keys \
             belong to their principal; all agents are one. What was refused leaves no trace and may be tried again. \
-            Signing in and out, changing a password and verifying the ledger take the header and keep nothing of their \
-            answers.\n\nWhere requests are limited, answers say so: `X-RateLimit-Limit` is how many a minute the caller may \
+            Operations on people and one's own account, and verifying the ledger, take the header and keep nothing of \
+            their answers.\n\nAdministrators and agents see everything; other people the projects that they are members of. \
+            What belongs to another project, or to none, does not exist for them: 404, and lists, totals and statistics \
+            leave it out. Too small a role in a project that they see is 403. What they write names projects and runs that \
+            are there. A chosen id that something has which they do not see is 409 `id_taken`.\n\nWhere requests are \
+            limited, answers say so: `X-RateLimit-Limit` is how many a minute the caller may \
             make, `X-RateLimit-Remaining` how many of them are left now, `X-RateLimit-Reset` when all of them are back (in \
             seconds since 1970).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
@@ -111,8 +116,10 @@ pub(crate) struct FieldFailure {
     components(schemas(Failure, OperationNames, QueryAt, QueryFlag, QueryLevel, QueryNumber, QueryPlace, QuerySeries, QueryTime)),
     tags(
         (name = "operations", description = "Health, meta and this document"),
-        (name = "auth", description = "Signing in and out"),
+        (name = "auth", description = "Signing in and out, and one's own account"),
+        (name = "people", description = "Users, invitations and keys"),
         (name = "projects", description = "Projects"),
+        (name = "members", description = "Who sees a project, and what they may do there"),
         (name = "stats", description = "Statistics over projects and usage"),
         (name = "runs", description = "Stretches of work by agents"),
         (name = "events", description = "What happened, append-only"),
@@ -181,6 +188,7 @@ fn add_credentials(document: &mut OpenApi) {
     components.add_security_scheme("agentToken", header(AGENT_HEADER, "The token in PM_AGENT_TOKEN. Without one, everybody on this machine may act as an agent."));
     components
         .add_security_scheme("adminToken", header(ADMIN_HEADER, "The token in PM_ADMIN_TOKEN."));
+    components.add_security_scheme("apiKey", header(KEY_HEADER, "The key of a person, which may do what its owner may, what it is for, and in its project. It may be sent as `Authorization: Bearer`, too."));
     components.add_security_scheme(
         "session",
         SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
@@ -210,7 +218,8 @@ fn complete(path: &str, operation: &mut Operation, changes: bool) {
     // Who may read and no more changes nothing, whatever the method.
     let reads = [Permission::ReadLedger, Permission::ProveLedger].contains(&permission);
     let writes = changes && !reads;
-    let keeps_receipts = writes && !is_filed("auth") && permission != Permission::Administer;
+    let is_about_people = is_filed("auth") || is_filed("people");
+    let keeps_receipts = writes && !is_about_people && permission != Permission::Administer;
     if keeps_receipts {
         let parameters = operation.parameters.get_or_insert_default();
         parameters.push(RefOr::Ref(Ref::new(format!("#/components/parameters/{KEY_PARAMETER}"))));
@@ -223,7 +232,7 @@ fn complete(path: &str, operation: &mut Operation, changes: bool) {
         .flatten()
         .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Path));
     let is_public = permission == Permission::Public;
-    let administers = permission == Permission::Administer;
+    let administers = is_filed("administration");
 
     let mut failures = vec![
         (
@@ -302,12 +311,17 @@ fn credentials(permission: Permission) -> Vec<SecurityRequirement> {
     };
     match permission {
         Permission::Public => vec![SecurityRequirement::default()],
-        Permission::OwnAccount | Permission::DecideProposals | Permission::WriteMembers => {
-            any(&["session"])
+        Permission::OwnAccount => any(&["session"]),
+        _ => {
+            let mut names = Vec::new();
+            if permission.is_for_agents() {
+                names.push("agentToken");
+            }
+            if permission.is_for_the_administrator() {
+                names.push("adminToken");
+            }
+            names.extend(["session", "apiKey"]);
+            any(&names)
         }
-        Permission::ReadLedger | Permission::ProveLedger | Permission::Administer => {
-            any(&["adminToken", "session"])
-        }
-        _ => any(&["agentToken", "session"]),
     }
 }

@@ -267,6 +267,7 @@ async fn list_projects(services: Data<Services>, caller: Caller, query: Query) -
         status: query.text("status"),
         priority: query.text("priority"),
         category: query.text("category"),
+        ..ProjectFilter::default()
     };
     Ok(listed(&services.projects.list(&caller, &filter).await?).ok())
 }

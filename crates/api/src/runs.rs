@@ -300,6 +300,7 @@ async fn list_runs(services: Data<Services>, caller: Caller, query: Query) -> Ap
         limit: query.clamped("limit", 50, 1, 500),
         offset: query.clamped("offset", 0, 0, i64::MAX),
         after: paging::cursor(&query, "cursor", LIST)?,
+        ..RunFilter::default()
     };
     let runs = services.runs.list(&caller, &filter).await?;
     Ok(data(&Json::list(&runs.page.documents))
@@ -318,6 +319,8 @@ async fn list_runs(services: Data<Services>, caller: Caller, query: Query) -> Ap
     responses(
         (status = 201, description = "Started", body = RunStartedAnswer),
         (status = 200, description = "It exists already, and is as it was", body = RunStartedAnswer),
+        (status = 404, description = "Its project does not exist for the caller; for those who reach everything it need not", body = crate::openapi::Failure),
+        (status = 409, description = "The id or the session is that of a run that the caller does not see", body = crate::openapi::Failure),
     ),
     extensions(("x-permission" = json!("agents.write"))),
 )]

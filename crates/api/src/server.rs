@@ -54,7 +54,7 @@ pub struct Setup {
     pub agent_token: Option<SecretString>,
     /// The token of the administrator; without one nobody is.
     pub admin_token: Option<SecretString>,
-    /// What signs the session cookie: 32 bytes or more.
+    /// What signs the session cookie and seals the secrets of second factors: 32 bytes or more.
     pub cookie_secret: Vec<u8>,
     /// Whether the cookie is for HTTPS only.
     pub secure_cookie: bool,
@@ -157,6 +157,7 @@ pub fn serve(
         return Err(SetupError::ShortSecret);
     }
     let signing = Key::derive_from(&setup.cookie_secret);
+    services.identity.seal_with(&setup.cookie_secret);
     for origin in &mut setup.allowed_origins {
         *origin = cross_origin::origin(origin).ok_or_else(|| SetupError::Origin(origin.clone()))?;
     }
@@ -175,7 +176,7 @@ pub fn serve(
             .app_data(document.clone())
             .wrap(from_fn(guard))
             .wrap(from_fn(console))
-            .wrap(from_fn(limit))
+            .wrap(Condition::new(surface.limiters.are_on(), from_fn(limit)))
             .wrap(from_fn(identify))
             .wrap(sessions::middleware(
                 services.identity.clone(),

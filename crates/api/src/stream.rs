@@ -48,8 +48,8 @@ struct FollowLedgerQuery {
 /// The first event says where the stream begins: `hello` (`{"since", "lastSeq"}`), or `resync`
 /// (`{"firstSeq", "lastSeq"}`) where the known line is not kept or not there: read anew what you show, what comes after
 /// `lastSeq` follows. The last one says why the stream ends: `dropped` (`{"reason": "slow_reader"}`) to a reader that
-/// does not keep up, and `ended` (`{"reason"}`: `session_ended`, `stopping` or `unavailable`). A comment comes every 15
-/// seconds, with an `id` alone where lines were passed over.
+/// does not keep up, and `ended` (`{"reason"}`: `session_ended`, `key_ended`, `access_changed`, when the reader may see
+/// something else now and connects again, `stopping` or `unavailable`). A comment comes every 15 seconds, with an `id` alone where lines were passed over.
 #[utoipa::path(
     tag = "ledger",
     params(
@@ -79,6 +79,8 @@ async fn follow_ledger(
         interest: Interest {
             project_id: query.text("projectId"),
             operations: query.text("operations").map(|raw| raw.parse()).transpose()?,
+            // The service fills in how far the caller reaches.
+            ..Interest::default()
         },
         session_key: sessions::sent_key(&request),
         address: client::address(&request),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, get, post, web::Data};
 use pilotdeck_domain::InvalidInput;
-use pilotdeck_services::usage::{StoredUsage, UsageFilter};
+use pilotdeck_services::usage::{StoredUsage, Unrecorded, UsageFilter};
 use pilotdeck_services::{MAX_ITEMS, Services};
 use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Schema};
@@ -297,7 +297,11 @@ async fn list_usage(services: Data<Services>, caller: Caller, query: Query) -> A
 #[utoipa::path(
     tag = "usage",
     request_body = RecordUsageBody,
-    responses((status = 200, description = "The outcome of each record", body = RecordedAnswer)),
+    responses(
+        (status = 200, description = "The outcome of each record", body = RecordedAnswer),
+        (status = 404, description = "The project or the run of the one record does not exist for the caller", body = crate::openapi::Failure),
+        (status = 409, description = "The id or the session of the one record is that of something that the caller does not see", body = crate::openapi::Failure),
+    ),
     extensions(("x-permission" = json!("usage.record"))),
 )]
 #[post("/api/agent/usage")]
@@ -321,10 +325,8 @@ async fn record_usage(services: Data<Services>, caller: Caller, mut body: Body) 
         .iter()
         .map(|record| {
             let outcome = match record.as_object() {
-                Some(_) => outcomes
-                    .next()
-                    .unwrap_or_else(|| Err(InvalidInput::new("record", "no outcome"))),
-                None => Err(InvalidInput::new("record", "record must be an object")),
+                Some(_) => outcomes.next().unwrap_or_else(|| Err(invalid("no outcome"))),
+                None => Err(invalid("record must be an object")),
             };
             result(outcome, record)
         })
@@ -343,7 +345,11 @@ fn recorded(outcomes: Vec<(bool, Json)>) -> HttpResponse {
     data(&facts.json()).ok()
 }
 
-fn result(outcome: Result<StoredUsage, InvalidInput>, record: &Value) -> (bool, Json) {
+fn invalid(reason: &'static str) -> Unrecorded {
+    Unrecorded::Invalid(InvalidInput::new("record", reason))
+}
+
+fn result(outcome: Result<StoredUsage, Unrecorded>, record: &Value) -> (bool, Json) {
     match outcome {
         Ok(stored) => {
             let object = Object::new()
@@ -352,11 +358,10 @@ fn result(outcome: Result<StoredUsage, InvalidInput>, record: &Value) -> (bool, 
                 .with_json("data", &Json::document(&stored.document));
             (stored.created, object.json())
         }
-        Err(invalid) => {
-            let error = ApiError::from(invalid);
+        Err(refusal) => {
             let object = Object::new()
                 .with("success", &false)
-                .with("error", &error.to_string())
+                .with("error", &refusal.to_string())
                 .with("record", record);
             (false, object.json())
         }
@@ -372,5 +377,6 @@ pub(crate) fn filter(query: &Query) -> Result<UsageFilter, ApiError> {
         source: query.text("source"),
         since: query.time("since")?,
         until: query.time("until")?,
+        ..UsageFilter::default()
     })
 }

@@ -7,11 +7,16 @@
 use crate::InvalidInput;
 use crate::ids::{KeyId, UserId};
 
+mod people;
 mod permissions;
 mod reach;
 
+pub use people::{
+    Email, FullName, Invitation, KeyDetails, KeyName, ProjectGrant, SessionDetails, UserAgent,
+    UserDetails, UserPatch, Username,
+};
 pub use permissions::{Permission, ProjectRole, Role, Scope};
-pub use reach::{Memberships, Reach};
+pub use reach::{CATALOG, Memberships, Reach};
 
 /// A person, and where they are a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -275,6 +280,15 @@ impl Actor {
         self.principals.iter().find_map(|principal| match principal {
             Principal::Person(person) => Some(person),
             Principal::Key(key) => Some(&key.owner),
+            _ => None,
+        })
+    }
+
+    /// The key that was sent.
+    #[must_use]
+    pub fn key(&self) -> Option<&ApiKey> {
+        self.principals.iter().find_map(|principal| match principal {
+            Principal::Key(key) => Some(&**key),
             _ => None,
         })
     }

@@ -105,3 +105,11 @@ id_type! {
     /// Identifies one API key.
     KeyId, "key"
 }
+id_type! {
+    /// Identifies one session of a person. It opens nothing.
+    SessionId, "sess"
+}
+id_type! {
+    /// Identifies one invitation. It is not the link.
+    InvitationId, "inv"
+}

@@ -80,6 +80,12 @@ operations! {
     ProjectUpdated = "project.updated";
     /// A project is gone.
     ProjectDeleted = "project.deleted";
+    /// A person became a member of a project.
+    MemberAdded = "member.added";
+    /// A member of a project is something else there now.
+    MemberChanged = "member.changed";
+    /// A person is no member of a project any more.
+    MemberRemoved = "member.removed";
     /// The projects stand in another order.
     ProjectsReordered = "projects.reordered";
     /// An agent run began.
@@ -122,6 +128,30 @@ operations! {
     SignInRefused = "user.sign_in_refused";
     /// A person's password was replaced.
     PasswordChanged = "user.password_changed";
+    /// What is known of a user, their role, or whether they may sign in, changed.
+    UserUpdated = "user.updated";
+    /// A session was ended from another one, or by an administrator.
+    SessionEnded = "session.ended";
+    /// A person made a key.
+    KeyCreated = "key.created";
+    /// A key opens nothing any more.
+    KeyRevoked = "key.revoked";
+    /// Somebody was invited.
+    InvitationCreated = "invitation.created";
+    /// An invitation was taken back.
+    InvitationRevoked = "invitation.revoked";
+    /// Somebody who was invited joined.
+    InvitationAccepted = "invitation.accepted";
+    /// Someone came with a link that is none.
+    InvitationRefused = "invitation.refused";
+    /// A person was given the secret of a second factor, which is not asked for yet.
+    SecondFactorBegun = "second_factor.begun";
+    /// Signing in takes a second factor from now on.
+    SecondFactorEnabled = "second_factor.enabled";
+    /// Signing in takes the password alone from now on.
+    SecondFactorDisabled = "second_factor.disabled";
+    /// A person has new recovery codes; the old ones open nothing any more.
+    RecoveryCodesReplaced = "second_factor.recovery_codes_replaced";
 }
 
 /// What kind of thing a line is about.
@@ -137,6 +167,8 @@ pub enum SubjectKind {
     Project,
     /// All projects together.
     Projects,
+    /// A member of a project.
+    Member,
     /// An agent run.
     Run,
     /// An event.
@@ -153,6 +185,12 @@ pub enum SubjectKind {
     Usage,
     /// A user.
     User,
+    /// A session.
+    Session,
+    /// A key.
+    Key,
+    /// An invitation.
+    Invitation,
 }
 
 impl SubjectKind {
@@ -165,6 +203,7 @@ impl SubjectKind {
             Self::Deploy => "deploy",
             Self::Project => "project",
             Self::Projects => "projects",
+            Self::Member => "member",
             Self::Run => "run",
             Self::Event => "event",
             Self::Action => "action",
@@ -173,6 +212,9 @@ impl SubjectKind {
             Self::Capability => "capability",
             Self::Usage => "usage",
             Self::User => "user",
+            Self::Session => "session",
+            Self::Key => "key",
+            Self::Invitation => "invitation",
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::InvalidInput;
+use crate::identity::Reach;
 use crate::ledger::{Line, Operation};
 
 /// Operations to be told of, from a list such as `project.updated,event.*`.
@@ -51,13 +52,15 @@ pub struct Interest {
     pub project_id: Option<String>,
     /// Only lines of these operations.
     pub operations: Option<Operations>,
+    /// How far the follower reaches.
+    pub reach: Reach,
 }
 
 impl Interest {
     /// Whether every line is told.
     #[must_use]
     pub const fn is_everything(&self) -> bool {
-        self.project_id.is_none() && self.operations.is_none()
+        self.project_id.is_none() && self.operations.is_none() && self.reach.is_everything()
     }
 
     /// Whether `line` is told.
@@ -68,6 +71,7 @@ impl Interest {
             None => true,
         };
         in_project
+            && self.reach.tells(line)
             && self
                 .operations
                 .as_ref()

@@ -6,12 +6,13 @@ use pilotdeck_domain::actions::{ActionContext, ActionItem, Proposal, RefusedItem
 use pilotdeck_domain::events::Event;
 use pilotdeck_domain::identity::{Actor, Author, Permission};
 use pilotdeck_domain::ledger::{Operation, SubjectKind};
-use pilotdeck_storage::{Collection, Document, StoreError, Tx};
+use pilotdeck_storage::{Collection, Document, KnownRun, StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::access::Access;
 use crate::error::Stale;
-use crate::projects::{self, check_version, version};
+use crate::projects::{self, check_version, last_updated, version};
 use crate::{Answered, Error, Kind, MAX_ITEMS, Store};
 
 pub mod proposals;
@@ -61,6 +62,13 @@ pub enum ActionOutcome {
         /// The project.
         project_id: String,
     },
+    /// The actor may see the project, and not change it.
+    Forbidden {
+        /// The action.
+        id: String,
+        /// The project.
+        project_id: Option<String>,
+    },
     /// The project changed since the client saw it.
     Stale {
         /// The action.
@@ -88,11 +96,30 @@ impl ActionOutcome {
             Self::Done { project, event, .. } => (Some(project), Some(event)),
             Self::Repeated { project, event, .. } => (project.as_ref(), Some(event)),
             Self::Stale { stale, .. } => (Some(&stale.current), None),
-            Self::IdInUse { .. } | Self::UnknownProject { .. } | Self::Invalid { .. } => {
-                (None, None)
-            }
+            Self::IdInUse { .. }
+            | Self::UnknownProject { .. }
+            | Self::Forbidden { .. }
+            | Self::Invalid { .. } => (None, None),
         };
         [project, event].into_iter().flatten()
+    }
+
+    /// The same, unless it is out of reach by now.
+    fn seen_by(self, access: &Access) -> Self {
+        match self {
+            Self::Done { id, project_id, .. } | Self::Stale { id, project_id, .. }
+                if !access.sees(Some(&project_id)) =>
+            {
+                Self::UnknownProject { id, project_id }
+            }
+            Self::Repeated { id, project_id, event, .. } if !access.sees_document(&event) => {
+                Self::IdInUse { id, project_id }
+            }
+            Self::Repeated { id, project_id, event, .. } if !access.sees(project_id.as_deref()) => {
+                Self::Repeated { id, project_id, project: None, event }
+            }
+            seen => seen,
+        }
     }
 }
 
@@ -134,23 +161,25 @@ impl Actions {
         context: &ActionContext,
         items: Vec<Result<ActionItem, RefusedItem>>,
     ) -> Result<ActionsOutcome, Error> {
-        let author = actor.require(Permission::WriteAgents)?;
+        let access = Access::new(actor, Permission::WriteAgents)?;
         if items.len() > MAX_ITEMS {
             return Err(
                 InvalidInput::new("actions", "actions must have at most 10000 items").into()
             );
         }
-        let (mut tx, before) = self.0.begin(actor, &author).await?;
-        if let Some(before) = before {
+        let (mut tx, before) = self.0.begin::<ActionsOutcome>(actor, access.author()).await?;
+        if let Some(mut before) = before {
+            let results = before.results.into_iter().map(|result| result.seen_by(&access));
+            before.results = results.collect();
             return Ok(before);
         }
         let now = self.0.clock.now();
-        let context = &in_run(&mut tx, context).await?;
+        let context = &in_run(&mut tx, &access, context).await?;
         let mut results = Vec::with_capacity(items.len());
         let mut answered = Answered::new("actions");
         for item in items {
             let result = match item {
-                Ok(item) => act(&mut tx, &author, now, context, item).await?,
+                Ok(item) => act(&mut tx, &access, now, context, item).await?,
                 Err(RefusedItem { raw, error, id }) => {
                     ActionOutcome::Invalid { id, error, item: raw }
                 }
@@ -164,44 +193,75 @@ impl Actions {
         if outcome.changed() {
             tx.touch(Collection::Projects, now);
         }
-        outcome.last_updated = tx.last_updated(Collection::Projects).await?;
+        outcome.last_updated = last_updated(&mut tx, access.within()).await?;
         if outcome.results.iter().any(|result| matches!(result, ActionOutcome::Done { .. })) {
-            self.0.finish(tx, actor, &author, outcome).await
+            self.0.finish(tx, actor, access.author(), outcome).await
         } else {
-            self.0.finish_unchanged(tx, actor, &author, outcome).await
+            self.0.finish_unchanged(tx, actor, access.author(), outcome).await
         }
     }
 }
 
 /// Clients may know only their session: then the run is the session's.
+///
+/// # Errors
+///
+/// As [`written_run`].
 pub(crate) async fn in_run(
     tx: &mut Tx,
+    access: &Access,
     context: &ActionContext,
-) -> Result<ActionContext, StoreError> {
+) -> Result<ActionContext, Error> {
     let mut context = context.clone();
     if let Some(reference) = &context.run_id
-        && let Some(run) = tx.runs().resolve(reference).await?
+        && let Some(run) = written_run(tx, access, reference).await?
     {
         context.run_id = Some(run.id);
     }
     Ok(context)
 }
 
+/// The run that is referred to by what is written. It need not be there for those who reach everything.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if it does not exist for others; [`Error::Denied`] if they may not write to it.
+async fn written_run(
+    tx: &mut Tx,
+    access: &Access,
+    reference: &str,
+) -> Result<Option<KnownRun>, Error> {
+    let found = tx.runs().resolve(reference, access.within()).await?;
+    match &found {
+        _ if access.is_everywhere() => {}
+        Some(run) => drop(access.to(Kind::Run, reference, run.project_id.as_deref())?),
+        None => return Err(Error::not_found(Kind::Run, reference)),
+    }
+    Ok(found)
+}
+
 /// Does one action: what is wrong with it is an outcome, what is wrong with the database is an error.
 async fn act(
     tx: &mut Tx,
-    author: &Author,
+    access: &Access,
     now: DateTime<Utc>,
     context: &ActionContext,
     item: ActionItem,
 ) -> Result<ActionOutcome, Error> {
     let id = item.id.as_str().to_owned();
     if let Some(event) = tx.events().find(&id).await? {
-        return Ok(repeated(tx, id, item.project_id, event).await?);
+        return Ok(repeated(tx, access, id, item.project_id, event).await?);
     }
     let Some(project_id) = item.project_id.clone() else {
         let error = InvalidInput::new("projectId", "projectId must be a non-empty string");
         return Ok(ActionOutcome::Invalid { id: Some(id), error, item: item.raw });
+    };
+    let author = match access.to_project(&project_id) {
+        Ok(author) => author,
+        Err(Error::NotFound { .. }) => {
+            return Ok(ActionOutcome::UnknownProject { id, project_id });
+        }
+        Err(_) => return Ok(ActionOutcome::Forbidden { id, project_id: Some(project_id) }),
     };
     let Some(stored) = tx.projects().find(&project_id).await? else {
         return Ok(ActionOutcome::UnknownProject { id, project_id });
@@ -222,7 +282,7 @@ async fn act(
     let effect = action.effect(&before, context, now);
     let patch = effect.patch.clone().filter(|_| !item.record_only);
     let changed = patch.is_some();
-    let project = match take_effect(tx, author, now, &before, stored, patch).await {
+    let project = match take_effect(tx, &author, now, &before, stored, patch).await {
         Ok(project) => project,
         Err(Error::Invalid(error)) => {
             return Ok(ActionOutcome::Invalid { id: Some(id), error, item: item.raw });
@@ -233,26 +293,30 @@ async fn act(
     let version = version(&updated_at);
     let event = action_event(&item, context, &project_id, &effect, version, now);
     let gave = changed.then_some(version);
-    let event = append(tx, author, now, Operation::ActionApplied, &event, gave).await?;
+    let event = append(tx, &author, now, Operation::ActionApplied, &event, gave).await?;
     Ok(ActionOutcome::Done { id, project_id, changed, project, event })
 }
 
 async fn repeated(
     tx: &mut Tx,
+    access: &Access,
     id: String,
     project_id: Option<String>,
     event: Document,
 ) -> Result<ActionOutcome, StoreError> {
     let fields = event.fields().unwrap_or_default();
     let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
-    if !kind.starts_with("action.") {
+    if !kind.starts_with("action.") || !access.sees_document(&event) {
         return Ok(ActionOutcome::IdInUse { id, project_id });
     }
     let named = fields.get("projectId").and_then(Value::as_str).map(str::to_owned);
+    if access.to(Kind::Action, &id, named.as_deref()).is_err() {
+        return Ok(ActionOutcome::Forbidden { id, project_id: named });
+    }
     let project_id = project_id.or(named);
     let project = match &project_id {
-        Some(project_id) => tx.projects().find(project_id).await?,
-        None => None,
+        Some(project_id) if access.sees(Some(project_id)) => tx.projects().find(project_id).await?,
+        _ => None,
     };
     Ok(ActionOutcome::Repeated { id, project_id, project, event })
 }

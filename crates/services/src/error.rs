@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::history::ChangedSince;
 
 /// The kinds of things that can be missing or taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A project.
     Project,
@@ -26,6 +26,18 @@ pub enum Kind {
     Capability,
     /// A user.
     User,
+    /// A member of a project.
+    Member,
+    /// An event.
+    Event,
+    /// A usage record.
+    Usage,
+    /// A person's or a client's session.
+    Session,
+    /// A key.
+    Key,
+    /// An invitation.
+    Invitation,
     /// A kept backup.
     Backup,
 }
@@ -43,6 +55,12 @@ impl Kind {
             Self::Profile => "Agent profile",
             Self::Capability => "Capability",
             Self::User => "User",
+            Self::Member => "Member",
+            Self::Event => "Event",
+            Self::Usage => "Usage record",
+            Self::Session => "Session",
+            Self::Key => "Key",
+            Self::Invitation => "Invitation",
             Self::Backup => "Backup",
         }
     }
@@ -79,6 +97,9 @@ pub enum Error {
     /// The thing changed since the caller saw it.
     #[error("Conflict: updatedAt mismatch")]
     Stale(Box<Stale>),
+    /// The project would have no owner any more.
+    #[error("the last owner of a project stays its owner; make somebody else an owner first")]
+    LastOwner,
     /// The proposal was decided otherwise.
     #[error("the proposal was already {decision}")]
     AlreadyDecided {
@@ -114,6 +135,30 @@ pub enum Error {
     /// The user name and the password do not belong together.
     #[error("wrong user name or password")]
     WrongCredentials,
+    /// The password is right, and a code is missing.
+    #[error("send the code of your second factor, or a recovery code, too")]
+    SecondFactorRequired,
+    /// The code is none, or was used before.
+    #[error("this code is wrong, or was used already")]
+    WrongCode,
+    /// There is a second factor already, or there is none.
+    #[error("{0}")]
+    SecondFactorState(&'static str),
+    /// The name or the address belongs to another user.
+    #[error("another user has this {}", .field)]
+    Claimed {
+        /// `username` or `email`.
+        field: &'static str,
+    },
+    /// Nobody else could do everything.
+    #[error("this is the last administrator who can sign in; make somebody else one first")]
+    LastAdmin,
+    /// The link is none, was used, or is too old.
+    #[error("this invitation is not valid: it was used, taken back, or is too old")]
+    NotInvited,
+    /// There is nothing to seal or open secrets with.
+    #[error("the secret of a second factor cannot be sealed or opened")]
+    Sealed,
     /// Too many failed sign-ins.
     #[error("too many failed sign-ins; try again in {retry_after_seconds} seconds")]
     Throttled {

@@ -8,6 +8,7 @@ use pilotdeck_storage::{Document, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::access::Access;
 use crate::receipts::Key;
 use crate::{Error, Store};
 
@@ -38,10 +39,14 @@ impl Events {
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn list(&self, actor: &Actor, mut filter: EventFilter) -> Result<Page, Error> {
-        actor.require(Permission::ReadAgents)?;
+        let access = Access::new(actor, Permission::ReadAgents)?;
+        filter.within = access.within().map(str::to_owned);
+        if filter.project_id.is_some() && !access.sees(filter.project_id.as_deref()) {
+            return Ok(Page::default());
+        }
         let mut tx = self.0.db.read().await?;
         if let Some(reference) = &filter.run_id
-            && let Some(run) = tx.runs().resolve(reference).await?
+            && let Some(run) = tx.runs().resolve(reference, access.within()).await?
         {
             filter.run_id = Some(run.id);
         }
@@ -52,18 +57,20 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`], [`Error::Denied`], [`Error::Store`].
+    /// [`Error::NotFound`] if the actor does not reach everything and its project or its run does not exist for them;
+    /// [`Error::Taken`] if its id is that of an event that they do not see; [`Error::Invalid`], [`Error::Denied`],
+    /// [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn append(
         &self,
         actor: &Actor,
         body: Map<String, Value>,
     ) -> Result<AppendedEvent, Error> {
-        let author = actor.require(Permission::WriteAgents)?;
+        let access = Access::new(actor, Permission::WriteAgents)?;
         let is_named = body.contains_key("id") || body.contains_key("idempotencyKey");
         let event = Event::create(body, self.0.clock.now())?;
-        let key = Key::of(actor, &author);
-        self.0.intake.append(author, key, event, is_named).await
+        let key = Key::of(actor, access.author());
+        self.0.intake.append(access, key, event, is_named).await
     }
 }
 

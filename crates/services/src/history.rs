@@ -14,6 +14,7 @@ use pilotdeck_storage::{Collection, Document, StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::access::Access;
 use crate::actions::{append, in_run};
 use crate::projects::{check_version, restore, version};
 use crate::{Error, Kind, Store};
@@ -116,7 +117,7 @@ impl History {
     /// [`Error::Invalid`] if there is no such place yet; [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(project.id = id), err(level = "debug"))]
     pub async fn at(&self, actor: &Actor, id: &str, at: &At) -> Result<PastProject, Error> {
-        actor.require(Permission::ReadProjects)?;
+        Access::new(actor, Permission::ReadProjects)?.to_project(id)?;
         let mut tx = self.0.db.snapshot().await?;
         if let At::Seq(seq) = at {
             let last = tx.ledger().head().await?.seq;
@@ -170,7 +171,7 @@ impl History {
         before: Option<i64>,
         limit: usize,
     ) -> Result<ProjectHistory, Error> {
-        actor.require(Permission::ReadProjects)?;
+        Access::new(actor, Permission::ReadProjects)?.to_project(id)?;
         let mut tx = self.0.db.snapshot().await?;
         let stored = tx.projects().find(id).await?;
         let page = tx.history().of_project(id, before.unwrap_or(i64::MAX), limit).await?;
@@ -237,14 +238,16 @@ impl History {
         id: &str,
         request: UndoRequest,
     ) -> Result<Undone, Error> {
-        let author = actor.require(Permission::WriteAgents)?;
-        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        let access = Access::new(actor, Permission::WriteAgents)?;
+        let (mut tx, before) = self.0.begin::<Undone>(actor, access.author()).await?;
         if let Some(before) = before {
+            access.to(Kind::Action, id, Some(&before.project_id))?;
             return Ok(before);
         }
         let now = self.0.clock.now();
-        let target = change_of_action(&mut tx, id).await?;
-        self.undo(tx, actor, &author, now, request, target).await
+        let target = change_of_action(&mut tx, &access, id).await?;
+        let author = access.to(Kind::Action, id, Some(&target.undo.project_id))?;
+        self.undo(tx, actor, (&access, &author), now, request, target).await
     }
 
     /// Takes back the change of a project that the line at `seq` tells of, as an action of its own. Undoing it again
@@ -263,21 +266,22 @@ impl History {
         seq: i64,
         request: UndoRequest,
     ) -> Result<Undone, Error> {
-        let author = actor.require(Permission::WriteProjects)?;
-        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        let access = Access::new(actor, Permission::WriteProjects)?;
+        let author = access.to_project(id)?;
+        let (mut tx, before) = self.0.begin(actor, access.author()).await?;
         if let Some(before) = before {
             return Ok(before);
         }
         let now = self.0.clock.now();
         let target = change_at(&mut tx, id, seq).await?;
-        self.undo(tx, actor, &author, now, request, target).await
+        self.undo(tx, actor, (&access, &author), now, request, target).await
     }
 
     async fn undo(
         &self,
         mut tx: Tx,
         actor: &Actor,
-        author: &Author,
+        (access, author): (&Access, &Author),
         now: DateTime<Utc>,
         mut request: UndoRequest,
         target: Target,
@@ -294,7 +298,7 @@ impl History {
             }
             let id = id.to_string();
             let outcome = Undone { id, project_id, project: stored, event, is_new: false };
-            return self.0.finish_unchanged(tx, actor, author, outcome).await;
+            return self.0.finish_unchanged(tx, actor, access.author(), outcome).await;
         }
         let stored = stored.ok_or_else(|| Error::not_found(Kind::Project, &project_id))?;
         let before = stored.fields()?;
@@ -314,14 +318,14 @@ impl History {
             return Err(Error::NothingToUndo);
         };
         let after = project.fields()?;
-        request.context = in_run(&mut tx, &request.context).await?;
+        request.context = in_run(&mut tx, access, &request.context).await?;
         let event = undo.event(&id, &request, &fields, (&before, &after), now);
         let gave = Some(version(&after));
         let event = append(&mut tx, author, now, Operation::ActionApplied, &event, gave).await?;
         tx.touch(Collection::Projects, now);
         let outcome =
             Undone { id: id.to_string(), project_id, project: Some(project), event, is_new: true };
-        self.0.finish(tx, actor, author, outcome).await
+        self.0.finish(tx, actor, access.author(), outcome).await
     }
 
     /// Names the last change of each field up to the line `last`, at which the fields were found to differ.
@@ -397,8 +401,10 @@ fn begins(first: &Line) -> bool {
 }
 
 /// The change that an action made.
-async fn change_of_action(tx: &mut Tx, id: &str) -> Result<Target, Error> {
-    let event = tx.events().find(id).await?.ok_or_else(|| Error::not_found(Kind::Action, id))?;
+async fn change_of_action(tx: &mut Tx, access: &Access, id: &str) -> Result<Target, Error> {
+    let found = tx.events().find(id).await?.filter(|event| access.sees_document(event));
+    let event = found.ok_or_else(|| Error::not_found(Kind::Action, id))?;
+    access.to_document(Kind::Action, id, &event)?;
     let Some(line) = tx.history().action(id).await? else {
         // What an older PilotDeck did has an event, but no line of any kind.
         let is_adopted = is_action(&event.fields()?) && !is_recorded(tx, id).await?;

@@ -1,25 +1,40 @@
-//! People: signing in and out, passwords, sessions.
+//! People: who they are, signing in and out, and what opens the door to them.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use chrono::Duration;
-use pilotdeck_domain::identity::{Actor, Author, NewPassword, Permission, Person, Role, User};
+use chrono::{DateTime, Duration, Utc};
+use pilotdeck_domain::identity::{
+    Actor, ActorKind, Author, Denied, NewPassword, Permission, Role, User, UserAgent,
+};
 use pilotdeck_domain::ids::UserId;
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use pilotdeck_domain::times::WireTime;
-use pilotdeck_storage::{Account, StoreError};
-use serde_json::json;
+use pilotdeck_storage::{Account, NewSession, StoreError, Tx};
+use serde_json::{Value, json};
 
 use crate::{Error, Kind, Store};
 
+mod api_keys;
+mod invitations;
 mod keys;
 mod passwords;
+mod people;
+mod second_factor;
+mod seen;
+mod sessions;
 mod throttle;
+mod vault;
 
+pub use api_keys::{CreateKey, CreatedKey};
+pub use invitations::{Invite, Invited, Join};
 pub(crate) use keys::hex;
 use passwords::Passwords;
+pub use people::CreateUser;
+pub use second_factor::{Begun, SecondFactor};
+use seen::Seen;
 use throttle::Throttle;
+use vault::Vault;
 
 /// The account that an empty database begins with.
 pub const DEFAULT_USERNAME: &str = "admin";
@@ -36,6 +51,30 @@ pub struct Identity {
     store: Store,
     passwords: Passwords,
     throttle: Arc<Mutex<Throttle>>,
+    seen: Arc<Seen>,
+    vault: Arc<OnceLock<Vault>>,
+}
+
+/// A sign-in to try.
+#[derive(Clone, Debug)]
+pub struct SignIn<'a> {
+    /// The name, as it was typed.
+    pub username: &'a str,
+    /// The password, as it was typed.
+    pub password: &'a str,
+    /// A code of the second factor, or a recovery code.
+    pub code: Option<&'a str>,
+    /// Where it comes from.
+    pub from: Origin,
+}
+
+/// Where somebody comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The address.
+    pub address: Option<IpAddr>,
+    /// The program, by its own word.
+    pub user_agent: Option<UserAgent>,
 }
 
 /// A sign-in that succeeded.
@@ -50,7 +89,19 @@ pub struct SignedIn {
 
 impl Identity {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, passwords: Passwords::default(), throttle: Arc::default() }
+        Self {
+            store,
+            passwords: Passwords::default(),
+            throttle: Arc::default(),
+            seen: Arc::default(),
+            vault: Arc::default(),
+        }
+    }
+
+    /// Seals the secrets of second factors with a key that follows from `secret`. It is said once, and must be the same
+    /// at every start: what was sealed with another one cannot be opened.
+    pub fn seal_with(&self, secret: &[u8]) {
+        let _ = self.vault.set(Vault::new(secret));
     }
 
     /// Creates the default account if there is nobody who could sign in.
@@ -108,55 +159,52 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongCredentials`], for an unknown name and a wrong password alike; [`Error::Throttled`] after too many
-    /// of them; [`Error::Store`].
+    /// [`Error::WrongCredentials`], for an unknown name, a wrong password and a person who may not sign in alike;
+    /// [`Error::SecondFactorRequired`] and [`Error::WrongCode`] to who knows the password; [`Error::Throttled`] after too
+    /// many failures; [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
-    pub async fn sign_in(
-        &self,
-        actor: &Actor,
-        username: &str,
-        password: &str,
-        address: Option<IpAddr>,
-    ) -> Result<SignedIn, Error> {
+    pub async fn sign_in(&self, actor: &Actor, sign_in: SignIn<'_>) -> Result<SignedIn, Error> {
         let stranger = actor.require(Permission::Public)?;
+        let SignIn { username, password, code, from } = sign_in;
         let (username, password) = (username.trim(), password.trim());
-        let attempt = self.begin_attempt(username, address)?;
+        let attempt = self.begin_attempt(username, from.address)?;
+        let mut tx = self.store.db.read().await?;
         let account = match username.chars().nth(MAX_USERNAME_CHARS) {
             Some(_) => None,
-            None => self.store.db.read().await?.identity().find_by_name(username).await?,
+            None => tx.identity().find_by_name(username).await?,
         };
+        drop(tx);
         let hash = account.as_ref().map(|account| account.password_hash.as_str());
         let verified = self.passwords.verify(password, hash).await;
         let Some((account, rehashed)) = account.as_ref().zip(verified) else {
-            self.refuse(&stranger, account.as_ref(), address).await?;
+            let reason = if account.is_some() { "wrong password" } else { "unknown account" };
+            self.refuse(&stranger, account.as_ref(), reason, from.address).await?;
             return Err(Error::WrongCredentials);
         };
-        self.forgive(&attempt);
-        self.open_session(
-            &stranger,
-            account,
-            rehashed.as_deref(),
-            address,
-            password == DEFAULT_PASSWORD,
-        )
-        .await
-    }
-
-    /// The person whose session has this key.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Store`].
-    pub async fn session(&self, key: &str) -> Result<Option<Person>, Error> {
-        let now = WireTime::from(self.store.clock.now());
-        Ok(self
-            .store
-            .db
-            .read()
-            .await?
-            .identity()
-            .find_session(&keys::hash(key), now.as_str())
-            .await?)
+        let guess = code.map(|_| self.begin_guess(&account.user.id)).transpose()?;
+        let proven = Proven { account, rehashed, code, from: &from };
+        match self.open_session(&stranger, proven).await {
+            Ok(session_key) => {
+                self.forgive(&attempt);
+                guess.iter().for_each(|guess| self.forgive(guess));
+                let password_is_default = password == DEFAULT_PASSWORD;
+                Ok(SignedIn { user: account.user.clone(), session_key, password_is_default })
+            }
+            Err(Error::SecondFactorRequired) => {
+                // The password was right; what was counted before stays counted.
+                self.withdraw(&attempt);
+                Err(Error::SecondFactorRequired)
+            }
+            Err(error) => {
+                let reason = match &error {
+                    Error::WrongCode => "wrong code",
+                    Error::WrongCredentials => "may not sign in",
+                    _ => return Err(error),
+                };
+                self.refuse(&stranger, Some(account), reason, from.address).await?;
+                Err(error)
+            }
+        }
     }
 
     /// Ends a session. One that is over already is no error.
@@ -195,14 +243,9 @@ impl Identity {
         address: Option<IpAddr>,
     ) -> Result<(), Error> {
         let author = actor.require(Permission::OwnAccount)?;
-        let person = actor.person().ok_or(pilotdeck_domain::identity::Denied::Unauthenticated)?;
+        let person = actor.person().ok_or(Denied::Unauthenticated)?;
         let account = self.account(&person.id).await?;
-        let attempt = self.begin_attempt(&account.user.username, address)?;
-        if self.passwords.verify(current.trim(), Some(&account.password_hash)).await.is_none() {
-            self.refuse(&author, Some(&account), address).await?;
-            return Err(Error::WrongCredentials);
-        }
-        self.forgive(&attempt);
+        self.confirm_password(&author, &account, current, address).await?;
         self.set(&author, &account, new, &keys::hash(session_key)).await
     }
 
@@ -223,6 +266,23 @@ impl Identity {
         self.set(&author, &account, new, "").await
     }
 
+    /// Makes sure that who signed in as the owner of `account` knows the password.
+    async fn confirm_password(
+        &self,
+        author: &Author,
+        account: &Account,
+        password: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), Error> {
+        let attempt = self.begin_attempt(&account.user.username, address)?;
+        if self.passwords.verify(password.trim(), Some(&account.password_hash)).await.is_none() {
+            self.refuse(author, Some(account), "wrong password", address).await?;
+            return Err(Error::WrongCredentials);
+        }
+        self.forgive(&attempt);
+        Ok(())
+    }
+
     async fn account(&self, id: &UserId) -> Result<Account, Error> {
         let found = self.store.db.read().await?.identity().find(id).await?;
         found.ok_or_else(|| Error::not_found(Kind::User, id.as_str()))
@@ -233,54 +293,52 @@ impl Identity {
         username: &str,
         address: Option<IpAddr>,
     ) -> Result<throttle::Attempt, Error> {
-        self.throttle
-            .lock()
-            .expect("counting does not panic")
-            .begin(username, address, self.store.clock.now())
-            .map_err(|wait| Error::Throttled { retry_after_seconds: wait })
+        self.throttle().begin(username, address, self.store.clock.now()).map_err(wait)
+    }
+
+    /// Counts a code that somebody tries, wherever they come from: there are few codes.
+    fn begin_guess(&self, id: &UserId) -> Result<throttle::Attempt, Error> {
+        self.throttle().begin_guess(id.as_str(), self.store.clock.now()).map_err(wait)
     }
 
     fn forgive(&self, attempt: &throttle::Attempt) {
-        self.throttle.lock().expect("counting does not panic").forgive(attempt);
+        self.throttle().forgive(attempt);
+    }
+
+    fn withdraw(&self, attempt: &throttle::Attempt) {
+        self.throttle().withdraw(attempt);
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().expect("counting does not panic")
     }
 
     /// Opens a session, and replaces a hash of the old kind.
-    async fn open_session(
-        &self,
-        stranger: &Author,
-        account: &Account,
-        rehashed: Option<&str>,
-        address: Option<IpAddr>,
-        password_is_default: bool,
-    ) -> Result<SignedIn, Error> {
-        let session_key = keys::mint();
+    async fn open_session(&self, stranger: &Author, proven: Proven<'_>) -> Result<String, Error> {
+        let Proven { account, rehashed, code, from } = proven;
+        let id = &account.user.id;
         let mut tx = self.store.db.write().await?;
         let now = self.store.clock.now();
-        let id = &account.user.id;
         // The password may have been replaced while this one was verified.
         let still =
             tx.identity().find(id).await?.filter(|now| now.password_hash == account.password_hash);
-        if still.is_none() {
+        let may = tx.identity().details(id).await?.is_some_and(|user| user.is_active);
+        if still.is_none() || !may {
             return Err(Error::WrongCredentials);
         }
-        let wire_now = WireTime::from(now);
-        let expires_at = WireTime::from(now + Duration::hours(SESSION_HOURS));
-        tx.identity()
-            .open_session(&keys::hash(&session_key), id, wire_now.as_str(), expires_at.as_str())
-            .await?;
-        if let Some(hash) = rehashed {
-            tx.identity().set_password(id, hash, wire_now.as_str()).await?;
+        let factor = self.ask_for_factor(&mut tx, id, code, now).await?;
+        if let Some(hash) = rehashed.as_deref() {
+            tx.identity().set_password(id, hash, WireTime::from(now).as_str()).await?;
         }
-        let person = Author {
-            kind: pilotdeck_domain::identity::ActorKind::Person,
-            id: Some(id.as_str().to_owned()),
-            name: Some(account.user.username.clone()),
-            request_id: stranger.request_id.clone(),
-        };
-        let facts = json!({ "address": address, "passwordHashReplaced": rehashed.is_some() });
-        tx.record(&person, now, entry(Operation::UserSignedIn, Some(id), Change::of(&facts)));
+        let mut facts =
+            json!({ "address": from.address, "passwordHashReplaced": rehashed.is_some() });
+        if let Some(factor) = factor {
+            facts["secondFactor"] = json!(factor);
+        }
+        let session_key =
+            begin_session(&mut tx, stranger, &account.user, from, (now, &facts)).await?;
         tx.commit().await?;
-        Ok(SignedIn { user: account.user.clone(), session_key, password_is_default })
+        Ok(session_key)
     }
 
     /// Records a failure. What was typed as the name is not kept: people type passwords there.
@@ -288,10 +346,10 @@ impl Identity {
         &self,
         author: &Author,
         account: Option<&Account>,
+        reason: &str,
         address: Option<IpAddr>,
     ) -> Result<(), StoreError> {
         let mut tx = self.store.db.write().await?;
-        let reason = if account.is_some() { "wrong password" } else { "unknown account" };
         let change = Change::of(&json!({ "reason": reason, "address": address }));
         let id = account.map(|account| &account.user.id);
         tx.record(author, self.store.clock.now(), entry(Operation::SignInRefused, id, change));
@@ -316,11 +374,52 @@ impl Identity {
         }
         tx.identity().set_password(id, &hash, WireTime::from(now).as_str()).await?;
         let ended = tx.identity().end_sessions_but(id, kept_session).await?;
-        let change = Change::of(&json!({ "endedSessions": ended }));
+        let change = Change::of(&json!({ "endedSessions": ended.len() }));
         tx.record(author, now, entry(Operation::PasswordChanged, Some(id), change));
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Who showed that they know the password.
+struct Proven<'a> {
+    account: &'a Account,
+    /// The hash that replaces one of the old kind.
+    rehashed: Option<String>,
+    code: Option<&'a str>,
+    from: &'a Origin,
+}
+
+/// Opens a session, and says so; returns its key.
+async fn begin_session(
+    tx: &mut Tx,
+    stranger: &Author,
+    user: &User,
+    from: &Origin,
+    (now, facts): (DateTime<Utc>, &Value),
+) -> Result<String, Error> {
+    let session_key = keys::mint();
+    let session = NewSession {
+        key_hash: &keys::hash(&session_key),
+        user: &user.id,
+        now: &WireTime::from(now),
+        expires_at: &WireTime::from(now + Duration::hours(SESSION_HOURS)),
+        address: from.address.map(|address| address.to_string()),
+        user_agent: from.user_agent.as_ref().map(UserAgent::as_str),
+    };
+    tx.identity().open_session(&session).await?;
+    let person = Author {
+        kind: ActorKind::Person,
+        id: Some(user.id.as_str().to_owned()),
+        name: Some(user.username.clone()),
+        request_id: stranger.request_id.clone(),
+    };
+    tx.record(&person, now, entry(Operation::UserSignedIn, Some(&user.id), Change::of(facts)));
+    Ok(session_key)
+}
+
+fn wait(seconds: u64) -> Error {
+    Error::Throttled { retry_after_seconds: seconds }
 }
 
 fn entry(operation: Operation, id: Option<&UserId>, change: Change) -> Entry {
@@ -328,3 +427,6 @@ fn entry(operation: Operation, id: Option<&UserId>, change: Change) -> Entry {
     entry.subject_id = id.map(|id| id.as_str().to_owned());
     entry
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ use pilotdeck_storage::Collection;
 pub use pilotdeck_storage::{DaySum, Dimension, TokenFilter, TokenSum};
 use serde_json::Value;
 
+use crate::access::Access;
+use crate::usage::bounded;
 use crate::{Error, Store};
 
 /// What can be asked about projects and usage as a whole.
@@ -88,10 +90,10 @@ impl Insights {
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn projects(&self, actor: &Actor) -> Result<ProjectStats, Error> {
-        actor.require(Permission::ReadStats)?;
+        let access = Access::new(actor, Permission::ReadStats)?;
         let mut tx = self.0.db.snapshot().await?;
-        let counts = tx.insights().project_counts().await?;
-        let money = tx.insights().money().await?;
+        let counts = tx.insights().project_counts(access.within()).await?;
+        let money = tx.insights().money(access.within()).await?;
         let mut stats = ProjectStats {
             total_budget: money.budget,
             total_cost: money.cost + in_numbers(money.costs_in_words),
@@ -126,8 +128,13 @@ impl Insights {
         filter: &TokenFilter,
         series: Option<Dimension>,
     ) -> Result<TokenStats, Error> {
-        actor.require(Permission::ReadStats)?;
+        let access = Access::new(actor, Permission::ReadStats)?;
         let mut stats = TokenStats::default();
+        let Some(usage) = bounded(&filter.usage, &access) else {
+            stats.series = series.map(|_| Vec::new());
+            return Ok(stats);
+        };
+        let filter = &TokenFilter { usage, model: filter.model.clone() };
         let sums = if let Some(dimension) = series {
             // Both see one state: what is stacked is as high as the sum of the day.
             let mut tx = self.0.db.snapshot().await?;

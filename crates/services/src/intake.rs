@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::events::Event;
-use pilotdeck_domain::identity::Author;
 use pilotdeck_storage::{Database, Generation, StoreError, StoredUsage};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use crate::access::Access;
 use crate::events::AppendedEvent;
 use crate::receipts::Key;
-use crate::usage::PrintedUsage;
+use crate::usage::{PrintedUsage, Unrecorded};
 use crate::{Error, Unavailable};
 
 mod batch;
@@ -47,7 +47,7 @@ enum Message {
 
 /// What one request wants written.
 pub(crate) struct Job {
-    author: Author,
+    access: Access,
     key: Option<Key>,
     work: Work,
     rows: usize,
@@ -64,7 +64,7 @@ pub(crate) struct Job {
 )]
 enum Work {
     Event(EventJob, Reply<AppendedEvent>),
-    Usage(Vec<PrintedUsage>, Reply<Vec<StoredUsage>>),
+    Usage(Vec<PrintedUsage>, Reply<Vec<Recorded>>),
 }
 
 /// An event, and whether its id was chosen by somebody, so that it may be taken.
@@ -72,6 +72,9 @@ struct EventJob {
     event: Event,
     is_named: bool,
 }
+
+/// A record that is stored, now or before, or why it is not.
+type Recorded = Result<StoredUsage, Unrecorded>;
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -86,34 +89,34 @@ impl Intake {
     /// Appends an event, unless its id is taken.
     pub(crate) async fn append(
         &self,
-        author: Author,
+        access: Access,
         key: Option<Key>,
         event: Event,
         is_named: bool,
     ) -> Result<AppendedEvent, Error> {
         let bytes = event.as_json().len();
         let job = EventJob { event, is_named };
-        self.leave(author, key, 1, bytes, |reply| Work::Event(job, reply)).await
+        self.leave(access, key, 1, bytes, |reply| Work::Event(job, reply)).await
     }
 
     /// Stores each of the records whose id is free; the first of several with one id wins.
     pub(crate) async fn record(
         &self,
-        author: Author,
+        access: Access,
         key: Option<Key>,
         records: Vec<PrintedUsage>,
-    ) -> Result<Vec<StoredUsage>, Error> {
+    ) -> Result<Vec<Recorded>, Error> {
         // Without a key there is nothing to look up.
         if records.is_empty() && key.is_none() {
             return Ok(Vec::new());
         }
         let bytes = records.iter().map(|record| record.row.size()).sum();
-        self.leave(author, key, records.len(), bytes, |reply| Work::Usage(records, reply)).await
+        self.leave(access, key, records.len(), bytes, |reply| Work::Usage(records, reply)).await
     }
 
     async fn leave<T>(
         &self,
-        author: Author,
+        access: Access,
         key: Option<Key>,
         rows: usize,
         bytes: usize,
@@ -127,7 +130,7 @@ impl Intake {
             .map_err(|_| Unavailable::Overloaded)?;
         let (reply, answer) = oneshot::channel();
         let generation = self.db.generation();
-        let job = Job { author, key, work: work(reply), rows, bytes, generation, _room: room };
+        let job = Job { access, key, work: work(reply), rows, bytes, generation, _room: room };
         let closed = || Error::Store(StoreError::Closed);
         self.jobs.send(Message::Write(job)).map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed()))

@@ -9,6 +9,7 @@ use pilotdeck_domain::ledger::{Head, Line};
 pub use pilotdeck_storage::LedgerFilter;
 use pilotdeck_storage::Tx;
 
+use crate::access::Access;
 use crate::{Error, Store};
 
 mod checkpoints;
@@ -106,7 +107,7 @@ impl Ledger {
         Self { store, key: None, verifier: Arc::default() }
     }
 
-    /// The lines that `filter` lets through, oldest first, and where the chain stands.
+    /// The lines that `filter` lets through and the actor is told, oldest first, and where the chain stands.
     ///
     /// # Errors
     ///
@@ -117,9 +118,11 @@ impl Ledger {
         actor: &Actor,
         filter: &LedgerFilter,
     ) -> Result<(Vec<Line>, Head), Error> {
-        actor.require(Permission::ReadLedger)?;
+        let access = Access::new(actor, Permission::ReadLedger)?;
+        let filter = LedgerFilter { within: access.within().map(str::to_owned), ..filter.clone() };
         let mut tx = self.store.db.snapshot().await?;
-        let lines = tx.ledger().list(filter).await?;
+        let is_seen = filter.project_id.is_none() || access.sees(filter.project_id.as_deref());
+        let lines = if is_seen { tx.ledger().list(&filter).await? } else { Vec::new() };
         let head = tx.ledger().head().await?;
         Ok((lines, head))
     }

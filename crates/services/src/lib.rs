@@ -9,6 +9,7 @@ use pilotdeck_domain::ledger::checkpoint::SigningKey;
 pub use pilotdeck_domain::paging;
 pub use pilotdeck_storage::{Database, Document, Documents, Meters, Page};
 
+mod access;
 pub mod actions;
 pub mod capabilities;
 mod error;
@@ -18,6 +19,7 @@ pub mod identity;
 pub mod insights;
 mod intake;
 pub mod ledger;
+pub mod members;
 pub mod operations;
 pub mod profiles;
 pub mod projects;
@@ -70,6 +72,8 @@ impl Answered {
 pub struct Services {
     /// Projects.
     pub projects: projects::Projects,
+    /// Members of projects.
+    pub members: members::Members,
     /// Agent runs.
     pub runs: runs::Runs,
     /// Events.
@@ -121,6 +125,7 @@ impl Services {
         let stream = stream::Stream::new(store.clone(), identity.clone());
         Self {
             projects: projects::Projects::new(store.clone()),
+            members: members::Members::new(store.clone()),
             runs: runs::Runs::new(store.clone()),
             events: events::Events::new(store.clone()),
             actions: actions::Actions::new(store.clone()),

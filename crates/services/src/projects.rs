@@ -1,21 +1,26 @@
 //! Projects.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use pilotdeck_domain::InvalidInput;
 use pilotdeck_domain::history::Given;
-use pilotdeck_domain::identity::{Actor, Author, Permission};
+use pilotdeck_domain::identity::{
+    Actor, ActorKind, Author, Denied, Permission, Person, ProjectRole,
+};
 use pilotdeck_domain::ids::ProjectId;
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use pilotdeck_domain::projects::{Project, expected_version};
 use pilotdeck_domain::times::WireTime;
 pub use pilotdeck_storage::ProjectFilter;
-use pilotdeck_storage::{Collection, Document, Documents, Tx};
+use pilotdeck_storage::{Collection, Document, Documents, StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::access::Access;
 use crate::error::Stale;
 use crate::remembered::{Remembered, Weight};
-use crate::{Answered, Error, Kind, MAX_ITEMS, Store};
+use crate::{Answered, Error, Kind, MAX_ITEMS, Store, members};
 
 /// What can be asked about projects.
 #[derive(Clone)]
@@ -32,6 +37,15 @@ pub struct ProjectList {
     pub projects: Documents,
     /// When any project, or their order, was last changed.
     pub last_updated: Option<String>,
+}
+
+impl ProjectList {
+    fn is_seen_by(&self, access: &Access) -> bool {
+        let seen =
+            |project: &Map<String, Value>| access.sees(project.get("id").and_then(Value::as_str));
+        let read = || serde_json::from_slice::<Vec<Map<String, Value>>>(self.projects.json());
+        access.is_everywhere() || read().is_ok_and(|projects| projects.iter().all(seen))
+    }
 }
 
 /// One operation of a batch: a patch of one project.
@@ -54,6 +68,9 @@ pub enum Refusal {
         /// The id that was asked for.
         id: String,
     },
+    /// The caller may see the project, and not change it.
+    #[error("you may not do this")]
+    Forbidden,
     /// The project changed since the caller saw it.
     #[error("Conflict: updatedAt mismatch")]
     Stale(Box<Stale>),
@@ -67,6 +84,7 @@ impl Refusal {
     fn of(error: Error) -> Result<Self, Error> {
         match error {
             Error::NotFound { kind: Kind::Project, id } => Ok(Self::NotFound { id }),
+            Error::Denied(Denied::Forbidden) => Ok(Self::Forbidden),
             Error::Stale(stale) => Ok(Self::Stale(stale)),
             Error::Invalid(invalid) => Ok(Self::Invalid(invalid)),
             fatal => Err(fatal),
@@ -84,6 +102,17 @@ pub struct BatchOutcome {
 }
 
 impl BatchOutcome {
+    /// Leaves out what is out of reach by now: as if the project had not been there.
+    fn hide(&mut self, access: &Access, ops: &[Result<BatchOp, InvalidInput>]) {
+        for (result, op) in self.results.iter_mut().zip(ops) {
+            if let Ok(BatchOp { id, .. }) = op
+                && !access.sees(Some(id))
+            {
+                *result = Err(Refusal::NotFound { id: id.clone() });
+            }
+        }
+    }
+
     /// Whether any operation succeeded.
     #[must_use]
     pub fn changed(&self) -> bool {
@@ -103,7 +132,10 @@ impl Projects {
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn list(&self, actor: &Actor, filter: &ProjectFilter) -> Result<ProjectList, Error> {
-        actor.require(Permission::ReadProjects)?;
+        let access = Access::new(actor, Permission::ReadProjects)?;
+        // Whoever reaches the same projects is answered the same.
+        let within = access.within().map(str::to_owned);
+        let filter = &ProjectFilter { within, ..filter.clone() };
         let read = async { list(&mut self.store.db.snapshot().await?, filter).await };
         self.lists.or_read(&self.store.db, filter, read).await
     }
@@ -115,7 +147,7 @@ impl Projects {
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(project.id = id), err(level = "debug"))]
     pub async fn get(&self, actor: &Actor, id: &str) -> Result<Document, Error> {
-        actor.require(Permission::ReadProjects)?;
+        Access::new(actor, Permission::ReadProjects)?.to_project(id)?;
         let read = async {
             let found = self.store.db.read().await?.projects().find(id).await?;
             found.ok_or_else(|| Error::not_found(Kind::Project, id))
@@ -132,15 +164,25 @@ impl Projects {
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn create(&self, actor: &Actor, body: Map<String, Value>) -> Result<Document, Error> {
         let author = actor.require(Permission::CreateProjects)?;
-        let (mut tx, before) = self.store.begin(actor, &author).await?;
+        let (mut tx, before) = self.store.begin::<Document>(actor, &author).await?;
         if let Some(before) = before {
+            let id = id_of(&before);
+            Access::new(actor, Permission::WriteProjects)?.to_project(&id)?;
             return Ok(before);
         }
         let now = self.store.clock.now();
         let project = Project::create(body, now)?;
         let id = project.id().as_str();
+        let taken = || Error::Taken { kind: Kind::Project, id: id.to_owned() };
+        let owner = owner(actor, &author);
+        // What is left of another project with this id is not for everybody who creates one.
+        if !actor.reach(Permission::WriteProjects)?.is_everything()
+            && tx.projects().is_known(id).await?
+        {
+            return Err(taken());
+        }
         if !tx.projects().insert(&project).await? {
-            return Err(Error::Taken { kind: Kind::Project, id: id.to_owned() });
+            return Err(taken());
         }
         tx.touch(Collection::Projects, now);
         tx.record(
@@ -148,6 +190,11 @@ impl Projects {
             now,
             entry(Operation::ProjectCreated, id, Change::created(project.document())),
         );
+        if let Some(owner) = owner {
+            let name = &owner.username;
+            members::insert(&mut tx, &author, now, id, (&owner.id, name), ProjectRole::Owner)
+                .await?;
+        }
         self.store.finish(tx, actor, &author, project.document().into()).await
     }
 
@@ -164,7 +211,7 @@ impl Projects {
         id: &str,
         patch: Map<String, Value>,
     ) -> Result<Document, Error> {
-        let author = actor.require(Permission::WriteProjects)?;
+        let author = Access::new(actor, Permission::WriteProjects)?.to_project(id)?;
         let expected = expected_version(&patch);
         let (mut tx, before) = self.store.begin(actor, &author).await?;
         if let Some(before) = before {
@@ -189,12 +236,14 @@ impl Projects {
         actor: &Actor,
         ops: Vec<Result<BatchOp, InvalidInput>>,
     ) -> Result<BatchOutcome, Error> {
-        let author = actor.require(Permission::WriteProjects)?;
+        let access = Access::new(actor, Permission::WriteProjects)?;
+        let author = access.author();
         if ops.len() > MAX_ITEMS {
             return Err(InvalidInput::new("ops", "ops must have at most 10000 items").into());
         }
-        let (mut tx, before) = self.store.begin(actor, &author).await?;
-        if let Some(before) = before {
+        let (mut tx, before) = self.store.begin::<BatchOutcome>(actor, author).await?;
+        if let Some(mut before) = before {
+            before.hide(&access, &ops);
             return Ok(before);
         }
         let now = self.store.clock.now();
@@ -202,7 +251,7 @@ impl Projects {
         let mut answered = Answered::new("ops");
         for op in ops {
             let result = match op {
-                Ok(op) => match apply(&mut tx, &author, now, op).await {
+                Ok(op) => match apply_within(&mut tx, &access, now, op).await {
                     Ok(project) => Ok(project),
                     Err(error) => Err(Refusal::of(error)?),
                 },
@@ -219,35 +268,46 @@ impl Projects {
         if outcome.changed() {
             tx.touch(Collection::Projects, now);
         }
-        outcome.last_updated = tx.last_updated(Collection::Projects).await?;
+        outcome.last_updated = last_updated(&mut tx, access.within()).await?;
         if outcome.changed() {
-            self.store.finish(tx, actor, &author, outcome).await
+            self.store.finish(tx, actor, author, outcome).await
         } else {
-            self.store.finish_unchanged(tx, actor, &author, outcome).await
+            self.store.finish_unchanged(tx, actor, author, outcome).await
         }
     }
 
     /// Puts the projects that `ids` names first, in that order, before all others in theirs. Unknown and repeated ids
-    /// are passed over.
+    /// are passed over. Who may not change all projects moves those that they may among their own places.
     ///
     /// # Errors
     ///
     /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn reorder(&self, actor: &Actor, ids: Vec<String>) -> Result<ProjectList, Error> {
-        let author = actor.require(Permission::WriteProjects)?;
-        let (mut tx, before) = self.store.begin(actor, &author).await?;
+        let access = Access::new(actor, Permission::WriteProjects)?;
+        let reach = actor.reach(Permission::WriteProjects)?;
+        if reach.ids().is_some_and(|ids| ids.is_empty()) {
+            return Err(Denied::Forbidden.into());
+        }
+        let author = access.author();
+        let filter = ProjectFilter {
+            within: access.within().map(str::to_owned),
+            ..ProjectFilter::default()
+        };
+        let (mut tx, before) = self.store.begin::<ProjectList>(actor, author).await?;
         if let Some(before) = before {
-            return Ok(before);
+            // What was answered then may be of projects that are out of reach by now.
+            let is_seen = before.is_seen_by(&access);
+            return if is_seen { Ok(before) } else { list(&mut tx, &filter).await };
         }
         let now = self.store.clock.now();
         let before = tx.projects().order().await?;
-        let after = reordered(&before, ids);
+        let after = reordered(&before, ids, |id| reach.covers(Some(id)));
         tx.projects().reorder(&after).await?;
         tx.touch(Collection::Projects, now);
-        tx.record(&author, now, moved(&before, &after));
-        let list = list(&mut tx, &ProjectFilter::default()).await?;
-        self.store.finish(tx, actor, &author, list).await
+        tx.record(author, now, moved(&before, &after));
+        let list = list(&mut tx, &filter).await?;
+        self.store.finish(tx, actor, author, list).await
     }
 
     /// Deletes a project. Its runs stay without a project; its events and usage stay as they are.
@@ -257,21 +317,50 @@ impl Projects {
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, fields(project.id = id), err(level = "debug"))]
     pub async fn delete(&self, actor: &Actor, id: &str) -> Result<(), Error> {
-        let author = actor.require(Permission::DeleteProjects)?;
-        let (mut tx, before) = self.store.begin(actor, &author).await?;
+        let access = Access::new(actor, Permission::DeleteProjects)?;
+        let (mut tx, before) = self.store.begin(actor, access.author()).await?;
         if let Some(before) = before {
+            // Their membership is gone with the project.
             return Ok(before);
         }
+        let author = access.to_project(id)?;
         let now = self.store.clock.now();
         let stored =
             tx.projects().find(id).await?.ok_or_else(|| Error::not_found(Kind::Project, id))?;
+        let members = tx.members().list(id).await?;
         let detached = tx.runs().detach(id).await?;
         tx.projects().delete(&ProjectId::stored(id)).await?;
         tx.touch(Collection::Projects, now);
-        let change = Change::deleted(&stored.fields()?).with("detachedRuns", &json!(detached));
+        let mut change = Change::deleted(&stored.fields()?).with("detachedRuns", &json!(detached));
+        if !members.is_empty() {
+            let members: Vec<_> = members.iter().map(members::facts).collect();
+            change = change.with("removedMembers", &json!(members));
+        }
         tx.record(&author, now, entry(Operation::ProjectDeleted, id, change));
-        self.store.finish(tx, actor, &author, ()).await
+        self.store.finish(tx, actor, access.author(), ()).await
     }
+}
+
+/// The person who becomes the owner of a project that `author` creates: they, or the owner of the key.
+fn owner<'a>(actor: &'a Actor, author: &Author) -> Option<&'a Person> {
+    let is_persons = matches!(author.kind, ActorKind::Person | ActorKind::Key);
+    actor.on_behalf_of().filter(|_| is_persons)
+}
+
+fn id_of(project: &Document) -> String {
+    let fields = project.fields().unwrap_or_default();
+    fields.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Applies one patch to a project that the actor may change.
+async fn apply_within(
+    tx: &mut Tx,
+    access: &Access,
+    now: DateTime<Utc>,
+    op: BatchOp,
+) -> Result<Document, Error> {
+    let author = access.to_project(&op.id)?;
+    apply(tx, &author, now, op).await
 }
 
 /// Applies one patch and records it; the caller touches the collection and commits.
@@ -377,7 +466,8 @@ impl Weight for Document {
 
 impl Weight for ProjectFilter {
     fn bytes(&self) -> usize {
-        [&self.status, &self.priority, &self.category].into_iter().flatten().map(String::len).sum()
+        let texts = [&self.status, &self.priority, &self.category, &self.within];
+        texts.into_iter().flatten().map(String::len).sum()
     }
 }
 
@@ -389,15 +479,37 @@ impl Weight for ProjectList {
 
 async fn list(tx: &mut Tx, filter: &ProjectFilter) -> Result<ProjectList, Error> {
     let projects = tx.projects().list(filter).await?;
-    let last_updated = tx.last_updated(Collection::Projects).await?;
+    let last_updated = last_updated(tx, filter.within.as_deref()).await?;
     Ok(ProjectList { projects, last_updated })
 }
 
-fn reordered(before: &[String], wanted: Vec<String>) -> Vec<String> {
-    let mut left: std::collections::HashSet<&str> = before.iter().map(String::as_str).collect();
-    let mut after: Vec<String> = wanted.into_iter().filter(|id| left.remove(id.as_str())).collect();
-    after.extend(before.iter().filter(|id| left.contains(id.as_str())).cloned());
-    after
+/// When any project was last changed; of the projects of `within` alone, if there are bounds: then their own versions
+/// tell.
+pub(crate) async fn last_updated(
+    tx: &mut Tx,
+    within: Option<&str>,
+) -> Result<Option<String>, StoreError> {
+    match within {
+        None => tx.last_updated(Collection::Projects).await,
+        Some(within) => tx.projects().newest(within).await,
+    }
+}
+
+/// The order in which those that `wanted` names are first among those that `is_movable`; all others keep their places.
+fn reordered(
+    before: &[String],
+    wanted: Vec<String>,
+    is_movable: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let movable: Vec<&String> = before.iter().filter(|id| is_movable(id)).collect();
+    let mut left: HashSet<&str> = movable.iter().map(|id| id.as_str()).collect();
+    let mut moved: Vec<String> = wanted.into_iter().filter(|id| left.remove(id.as_str())).collect();
+    moved.extend(movable.into_iter().filter(|id| left.contains(id.as_str())).cloned());
+    let mut moved = moved.into_iter();
+    let place = |id: &String| {
+        if is_movable(id) { moved.next() } else { None }.unwrap_or_else(|| id.clone())
+    };
+    before.iter().map(place).collect()
 }
 
 /// The part of the order that moved, with its place.
@@ -424,8 +536,15 @@ mod tests {
 
     #[test]
     fn wanted_projects_come_first_once_and_the_others_keep_their_order() {
-        assert_eq!(reordered(&ids("a b c d"), ids("c x a c")), ids("c a b d"));
-        assert_eq!(reordered(&ids("a b"), Vec::new()), ids("a b"));
+        assert_eq!(reordered(&ids("a b c d"), ids("c x a c"), |_| true), ids("c a b d"));
+        assert_eq!(reordered(&ids("a b"), Vec::new(), |_| true), ids("a b"));
+    }
+
+    #[test]
+    fn what_may_not_be_moved_keeps_its_place() {
+        let moved = reordered(&ids("a X b c Y"), ids("Y c X a"), |id| id != "X" && id != "Y");
+
+        assert_eq!(moved, ids("c X a b Y"));
     }
 
     #[test]

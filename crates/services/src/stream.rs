@@ -10,6 +10,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use pilotdeck_domain::identity::{Actor, ActorKind, Denied, Permission};
+use pilotdeck_domain::ids::KeyId;
 use pilotdeck_domain::ledger::{Line, Operation};
 use pilotdeck_domain::stream::Interest;
 use pilotdeck_storage::{Commit, Generation, LedgerStretch};
@@ -23,7 +24,7 @@ mod holders;
 mod ring;
 mod subscription;
 
-use holders::Holders;
+use holders::{Credential, Holders, Rights};
 use ring::Ring;
 pub use ring::Told;
 pub use subscription::{End, Message, Subscription};
@@ -108,23 +109,33 @@ impl Stream {
         subscribe: Subscribe,
     ) -> Result<Subscription, Error> {
         let author = actor.require(Permission::ReadLedger)?;
-        let Subscribe { since, interest, session_key, address, most_streams } = subscribe;
+        let reach = actor.reach(Permission::ReadLedger)?;
+        let Subscribe { since, mut interest, session_key, address, most_streams } = subscribe;
         let slot = self
             .0
             .holders
             .admit(&author, address, most_streams)
             .ok_or(Error::TooManyStreams { most: most_streams })?;
-        let session = match session_key.filter(|_| author.kind == ActorKind::Person) {
-            Some(key) => {
-                let session = self.0.holders.session(&key);
-                // It is known to be watched first and to be open then, so that its end cannot fall between.
-                if self.0.identity.session(&key).await?.is_none() {
+        let credential = match (author.kind, session_key, &author.id) {
+            (ActorKind::Person, Some(key), _) => Some(Credential::Session(key)),
+            (ActorKind::Key, _, Some(id)) => Some(Credential::Key(KeyId::stored(id))),
+            _ => None,
+        };
+        let pass = match (credential, actor.on_behalf_of()) {
+            (Some(credential), Some(person)) => {
+                // It is known to be watched first and to be good then, so that its end cannot fall between.
+                let pass = self.0.holders.pass(credential, Rights::of(person));
+                let rights = self.0.rights(&pass.credential).await?;
+                if rights.is_none() {
                     return Err(Denied::Unauthenticated.into());
                 }
-                Some(session)
+                pass.look_at(rights.as_ref());
+                Some(pass)
             }
-            None => None,
+            _ => None,
         };
+        // Where that changes, the stream ends.
+        interest.reach = reach;
         let Standing { generation, first_seq, last_seq } = self.0.standing().await?;
         let is_kept = |since: &i64| (first_seq - 1..=last_seq).contains(since);
         let (cursor, first) = match since {
@@ -134,7 +145,7 @@ impl Stream {
         };
         self.0.awake.notify_one();
         let begins = (generation, cursor, first);
-        Ok(Subscription::new(Arc::clone(&self.0), slot, session, interest, begins))
+        Ok(Subscription::new(Arc::clone(&self.0), slot, pass, interest, begins))
     }
 
     /// The database is another one: whoever follows is told to read anew, unless their session is over.
@@ -222,13 +233,13 @@ impl Hub {
 
     async fn beat(&self) {
         self.catch_up_or_warn().await;
-        self.look_after_sessions().await;
+        self.look_after_passes().await;
         self.news.send_modify(|news| news.beats += 1);
     }
 
     async fn hear(&self, Commit { generation, lines }: Commit) {
-        if lines.iter().any(ends_sessions) {
-            self.look_after_sessions().await;
+        if lines.iter().any(changes_access) {
+            self.look_after_passes().await;
         }
         if !self.push(lines, generation) {
             // Another process wrote in between, or the database is another one.
@@ -267,7 +278,7 @@ impl Hub {
         };
         // Nothing is known yet, or too little to be worth reading: who needs older lines finds them in the table.
         if is_another || last == 0 || head - last > CATCH_UP {
-            self.look_after_sessions().await;
+            self.look_after_passes().await;
             self.newest_mut().restart(head, generation);
             self.news.send_modify(|_| ());
             return Ok(());
@@ -278,12 +289,13 @@ impl Hub {
                 up_to: head,
                 project_id: None,
                 operations: None,
+                within: None,
                 limit: PAGE,
             };
             let lines = tx.ledger().stretch(stretch).await?;
             let Some(newest) = lines.last().map(|line| line.seq) else { break };
-            if lines.iter().any(ends_sessions) {
-                self.look_after_sessions().await;
+            if lines.iter().any(changes_access) {
+                self.look_after_passes().await;
             }
             self.push(lines, generation);
             self.news.send_modify(|_| ());
@@ -292,23 +304,43 @@ impl Hub {
         Ok(())
     }
 
-    /// Ends the streams of sessions that ended.
-    async fn look_after_sessions(&self) {
-        for session in self.holders.open_sessions() {
-            match self.identity.session(&session.key).await {
-                Ok(Some(_)) => {}
-                Ok(None) => {
-                    session.end();
-                    self.news.send_modify(|_| ());
+    /// Ends the streams of who may not follow any more, or not what they follow.
+    async fn look_after_passes(&self) {
+        for pass in self.holders.open_passes() {
+            match self.rights(&pass.credential).await {
+                Ok(rights) => {
+                    if pass.look_at(rights.as_ref()) {
+                        self.news.send_modify(|_| ());
+                    }
                 }
-                Err(error) => tracing::warn!(%error, "a session cannot be looked up"),
+                Err(error) => tracing::warn!(%error, "a session or key cannot be looked up"),
             }
         }
     }
+
+    /// What a credential is good for; none if it is for nothing any more.
+    async fn rights(&self, credential: &Credential) -> Result<Option<Rights>, Error> {
+        let person = match credential {
+            Credential::Session(key) => self.identity.session(key).await?,
+            Credential::Key(id) => self.identity.key_with_id(id).await?.map(|key| key.owner),
+        };
+        Ok(person.as_ref().map(Rights::of))
+    }
 }
 
-fn ends_sessions(line: &Line) -> bool {
-    [Operation::UserSignedOut, Operation::PasswordChanged]
-        .iter()
-        .any(|operation| operation.as_str() == line.operation)
+/// Whether a line may change what people may see. Members of projects come and go by lines of their own, with the projects
+/// that people create, and with those that are gone.
+fn changes_access(line: &Line) -> bool {
+    const SUBJECTS: [&str; 3] = ["session.", "key.", "member."];
+    const OPERATIONS: [Operation; 6] = [
+        Operation::UserSignedOut,
+        Operation::PasswordChanged,
+        Operation::UserUpdated,
+        Operation::DatabaseRestored,
+        Operation::ProjectCreated,
+        Operation::ProjectDeleted,
+    ];
+    let operation = line.operation.as_str();
+    SUBJECTS.iter().any(|subject| operation.starts_with(subject))
+        || OPERATIONS.iter().any(|known| known.as_str() == operation)
 }

@@ -30,6 +30,32 @@ macro_rules! list {
     };
 }
 
+/// A page of the events of several projects, out of the index of each of them: what the projects have is read there and
+/// sorted, and only what is on the page is read itself.
+macro_rules! within {
+    ($index:literal, $that:literal) => {
+        concat!(
+            "WITH recent AS MATERIALIZED (
+                SELECT e.ts AS ts, e.rowid AS place
+                  FROM json_each($11) wanted CROSS JOIN agent_events e INDEXED BY ",
+            $index,
+            "       ON e.project_id = wanted.value AND ", $that, "
+                 WHERE ($3 IS NULL OR e.agent_id = $3) AND ($4 IS NULL OR e.type = $4) AND e.ts >= $5
+                   AND e.ts <= coalesce($6, x'')
+                   AND (e.ts, e.rowid) < (coalesce($6, x''), coalesce(
+                       (SELECT last.rowid FROM agent_events last WHERE last.id = $7),
+                       iif($7 IS NULL, 9223372036854775807, 0)))
+                 ORDER BY e.ts DESC, e.rowid DESC LIMIT $8)
+             SELECT CASE WHEN $9 IS NULL
+                           OR (coalesce(lower(l.level), 'info') IN (SELECT value FROM json_each($9))) = $10
+                         THEN l.payload_json END,
+                    l.ts, l.id
+               FROM recent r CROSS JOIN agent_events l ON l.rowid = r.place
+              ORDER BY r.ts DESC, r.place DESC"
+        )
+    };
+}
+
 /// Whether an index has few enough rows that all of them can be walked past.
 macro_rules! few {
     ($index:literal, $that:literal) => {
@@ -61,6 +87,11 @@ statements! {
     LIST = list!("idx_events_ts", "true");
     LIST_IN_PROJECT = list!("events_by_project", "project_id = $1");
     LIST_IN_RUN = list!("events_by_run", "run_id = $2");
+    LIST_IN_RUN_WITHIN =
+        list!("events_by_run", "run_id = $2 AND project_id IN (SELECT value FROM json_each($11))");
+    LIST_WITHIN = within!("events_by_project", "true");
+    LIST_WITHIN_OF_AGENT = within!("events_by_project_agent", "e.agent_id = $3");
+    LIST_WITHIN_OF_TYPE = within!("events_by_project_type", "e.type = $4");
     LIST_OF_AGENT = list!("events_by_agent", "agent_id = $3");
     LIST_OF_TYPE = list!("events_by_type", "type = $4");
     LIST_IN_PROJECT_OF_AGENT = list!("events_by_project_agent", "project_id = $1 AND agent_id = $3");
@@ -83,6 +114,7 @@ statements! {
          WHERE p.type >= 'proposal.' AND p.type < 'proposal/' AND p.type <> 'proposal.rejected'
            AND ($1 IS NULL OR p.project_id = $1)
            AND ($2 IS NULL OR (d.id IS NULL) = $2)
+           AND ($4 IS NULL OR p.project_id IN (SELECT value FROM json_each($4)))
          ORDER BY p.ts DESC, p.rowid DESC LIMIT $3";
 }
 
@@ -105,6 +137,8 @@ pub struct EventFilter {
     pub before: Option<Cursor>,
     /// At most this many, the newest ones.
     pub limit: i64,
+    /// Only those of the projects whose ids are in this JSON array.
+    pub within: Option<String>,
 }
 
 /// A proposal with what became of it.
@@ -220,6 +254,7 @@ impl Events<'_> {
             .bind(if words.is_some() { limit.max(MOST_PASSED) } else { limit })
             .bind(words.map(|words| serde_json::json!(words).to_string()))
             .bind(is_in)
+            .bind(filter.within.as_deref())
             .fetch(self.0.conn());
         let (mut found, mut passed, mut passed_over) = (Vec::new(), 0, None);
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -250,7 +285,16 @@ impl Events<'_> {
 
     /// The statement that walks past the fewest events.
     async fn narrowest(&mut self, filter: &EventFilter) -> Result<&'static str, StoreError> {
-        let EventFilter { project_id, run_id, agent_id, kind, .. } = filter;
+        let EventFilter { project_id, run_id, agent_id, kind, within, .. } = filter;
+        // Of one project, all are within or none.
+        if within.is_some() && project_id.is_none() {
+            return Ok(match (run_id, agent_id, kind) {
+                (Some(_), ..) => LIST_IN_RUN_WITHIN,
+                (_, Some(_), _) => LIST_WITHIN_OF_AGENT,
+                (.., Some(_)) => LIST_WITHIN_OF_TYPE,
+                _ => LIST_WITHIN,
+            });
+        }
         let otherwise = match (project_id, run_id, agent_id, kind) {
             (None, None, None, None) => return Ok(LIST),
             (Some(_), None, None, None) => return Ok(LIST_IN_PROJECT),
@@ -284,7 +328,8 @@ impl Events<'_> {
         })
     }
 
-    /// The newest proposals, newest first: all, only those that wait (`pending`), or only those that were decided.
+    /// The newest proposals, newest first: all, only those that wait (`pending`), or only those that were decided; only
+    /// those of the projects whose ids are in the JSON array `within`, if there is one.
     ///
     /// # Errors
     ///
@@ -294,11 +339,13 @@ impl Events<'_> {
         project_id: Option<&str>,
         pending: Option<bool>,
         limit: i64,
+        within: Option<&str>,
     ) -> Result<Vec<StoredProposal>, StoreError> {
         Ok(sqlx::query(PROPOSALS)
             .bind(project_id)
             .bind(pending)
             .bind(limit)
+            .bind(within)
             .try_map(|row: SqliteRow| {
                 Ok(StoredProposal {
                     proposal: row.try_get("proposal").map(Document::stored)?,

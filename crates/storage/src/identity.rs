@@ -1,8 +1,8 @@
-//! Users and their sessions.
+//! Users, and what opens the door to them.
 
 use std::collections::BTreeMap;
 
-use pilotdeck_domain::identity::{Memberships, Person, ProjectRole, Role, User};
+use pilotdeck_domain::identity::{Memberships, Person, ProjectRole, Role, User, Username};
 use pilotdeck_domain::ids::UserId;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -12,22 +12,13 @@ use crate::{StoreError, Tx};
 
 statements! {
     COUNT = "SELECT count(*) FROM users";
-    FIND_BY_NAME = "SELECT id, username, role, password_hash FROM users WHERE username = $1";
+    FIND_BY_NAME = "
+        SELECT id, username, role, password_hash FROM users WHERE username IN ($1, $2) ORDER BY username = $1 DESC LIMIT 1";
     FIND = "SELECT id, username, role, password_hash FROM users WHERE id = $1";
     INSERT = "
         INSERT INTO users (id, username, password_hash, role, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $5)";
     SET_PASSWORD = "UPDATE users SET password_hash = $2, updated_at = $3 WHERE id = $1";
-    SIGNED_IN = "UPDATE users SET last_login_at = $2 WHERE id = $1";
-    OPEN_SESSION = "INSERT INTO sessions (key_hash, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)";
-    FIND_SESSION = "
-        SELECT u.id, u.username, u.role,
-               (SELECT json_group_object(m.project_id, m.role) FROM project_members m WHERE m.user_id = u.id) AS memberships
-          FROM sessions s JOIN users u ON u.id = s.user_id
-         WHERE s.key_hash = $1 AND s.expires_at > $2";
-    END_SESSION = "DELETE FROM sessions WHERE key_hash = $1";
-    END_SESSIONS = "DELETE FROM sessions WHERE user_id = $1 AND key_hash <> $2";
-    SWEEP_SESSIONS = "DELETE FROM sessions WHERE expires_at <= $1";
 }
 
 /// A user with the hash of their password.
@@ -39,11 +30,32 @@ pub struct Account {
     pub password_hash: String,
 }
 
-/// The tables of users and sessions.
+mod invitations;
+mod keys;
+mod people;
+mod second_factors;
+mod sessions;
+
+#[cfg(test)]
+pub(crate) const ALL_STATEMENTS: [(&str, &[(&str, &str)]); 6] = [
+    ("identity", STATEMENTS),
+    ("invitations", invitations::STATEMENTS),
+    ("keys", keys::STATEMENTS),
+    ("people", people::STATEMENTS),
+    ("second_factors", second_factors::STATEMENTS),
+    ("sessions", sessions::STATEMENTS),
+];
+
+pub use keys::{KnownKey, NewKey};
+pub use people::Claimed;
+pub use second_factors::StoredFactor;
+pub use sessions::{KnownSession, NewSession};
+
+/// The tables of users and of what opens the door to them.
 pub struct Identity<'a>(&'a mut Tx);
 
 impl Tx {
-    /// Users and sessions.
+    /// Users, sessions, keys, invitations and second factors.
     pub const fn identity(&mut self) -> Identity<'_> {
         Identity(self)
     }
@@ -59,7 +71,7 @@ impl Identity<'_> {
         Ok(sqlx::query_scalar(COUNT).fetch_one(self.0.conn()).await?)
     }
 
-    /// The account that signs in with this name.
+    /// The account that signs in with this name, in the case in which it was typed or else in lowercase.
     ///
     /// # Errors
     ///
@@ -67,6 +79,7 @@ impl Identity<'_> {
     pub async fn find_by_name(&mut self, username: &str) -> Result<Option<Account>, StoreError> {
         Ok(sqlx::query(FIND_BY_NAME)
             .bind(username)
+            .bind(Username::folded(username))
             .try_map(|row: SqliteRow| account(&row))
             .fetch_optional(self.0.conn())
             .await?)
@@ -120,69 +133,6 @@ impl Identity<'_> {
             .execute(self.0.conn())
             .await?;
         Ok(())
-    }
-
-    /// Opens a session and notes the sign-in.
-    ///
-    /// # Errors
-    ///
-    /// If the database fails.
-    pub async fn open_session(
-        &mut self,
-        key_hash: &str,
-        id: &UserId,
-        now: &str,
-        expires_at: &str,
-    ) -> Result<(), StoreError> {
-        sqlx::query(SWEEP_SESSIONS).bind(now).execute(self.0.conn()).await?;
-        sqlx::query(OPEN_SESSION)
-            .bind(key_hash)
-            .bind(id.as_str())
-            .bind(now)
-            .bind(expires_at)
-            .execute(self.0.conn())
-            .await?;
-        sqlx::query(SIGNED_IN).bind(id.as_str()).bind(now).execute(self.0.conn()).await?;
-        Ok(())
-    }
-
-    /// The person of a session that has not expired.
-    ///
-    /// # Errors
-    ///
-    /// If the database fails.
-    pub async fn find_session(
-        &mut self,
-        key_hash: &str,
-        now: &str,
-    ) -> Result<Option<Person>, StoreError> {
-        Ok(sqlx::query(FIND_SESSION)
-            .bind(key_hash)
-            .bind(now)
-            .try_map(|row: SqliteRow| person(&row))
-            .fetch_optional(self.0.conn())
-            .await?)
-    }
-
-    /// Ends a session; false if there is none.
-    ///
-    /// # Errors
-    ///
-    /// If the database fails.
-    pub async fn end_session(&mut self, key_hash: &str) -> Result<bool, StoreError> {
-        let done = sqlx::query(END_SESSION).bind(key_hash).execute(self.0.conn()).await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Ends all sessions of a user but the one with this key; returns how many.
-    ///
-    /// # Errors
-    ///
-    /// If the database fails.
-    pub async fn end_sessions_but(&mut self, id: &UserId, kept: &str) -> Result<u64, StoreError> {
-        let done =
-            sqlx::query(END_SESSIONS).bind(id.as_str()).bind(kept).execute(self.0.conn()).await?;
-        Ok(done.rows_affected())
     }
 }
 

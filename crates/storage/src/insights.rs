@@ -116,7 +116,7 @@ macro_rules! choose {
                        EXISTS (SELECT 1 FROM token_usage_records
                                 WHERE ts > $6 AND ts < substr($6, 1, 10) || char(1114111)) AS until_cuts),
             chosen AS MATERIALIZED (
-                SELECT * FROM usage_groups WHERE ", that_match!(), " AND ($7 IS NULL OR model = $7)),
+                SELECT * FROM usage_groups WHERE ", that_match!("$8"), " AND ($7 IS NULL OR model = $7)),
             parts AS MATERIALIZED (",
                 part_of_a_day!("since_day", "(e.since_cuts OR (e.until_cuts AND e.since_day = e.until_day))"), "
                  UNION ALL ",
@@ -130,12 +130,15 @@ pub(crate) use {sum_columns, sums};
 /// What a benchmark compares the server with.
 pub mod bench {
     /// The statement that adds up usage, with a parameter for each field of [`UsageFilter`](crate::UsageFilter), in
-    /// their order, and one for the model: null lets everything through, but `since` is an empty text then.
+    /// their order, and one for the model before the last: null lets everything through, but `since` is an empty text
+    /// then.
     pub const TOKEN_STATS_SQL: &str = super::TOKENS;
 }
 
 statements! {
-    COUNTS = "SELECT status, priority, category, count(*) AS projects FROM projects GROUP BY status, priority, category";
+    COUNTS = "
+        SELECT status, priority, category, count(*) AS projects FROM projects
+         WHERE $1 IS NULL OR id IN (SELECT value FROM json_each($1)) GROUP BY status, priority, category";
     MONEY = "
         WITH amounts AS (
             SELECT budget,
@@ -143,7 +146,8 @@ statements! {
                    CASE json_type(payload_json, '$.revenue') WHEN 'object' THEN '$.revenue.total' ELSE '$.revenue' END
                        AS revenue_at,
                    payload_json
-              FROM projects)
+              FROM projects
+             WHERE $1 IS NULL OR id IN (SELECT value FROM json_each($1)))
         SELECT total(budget) AS budget,
                total(CASE WHEN json_type(payload_json, cost_at) IN ('integer', 'real', 'true')
                           THEN payload_json ->> cost_at END) AS cost,
@@ -154,9 +158,11 @@ statements! {
     MONEY_IN_WORDS = "
         SELECT 'cost' AS amount, payload_json ->> '$.cost.total' AS words
           FROM projects WHERE json_type(payload_json, '$.cost.total') = 'text'
+           AND ($1 IS NULL OR id IN (SELECT value FROM json_each($1)))
          UNION ALL
         SELECT 'revenue', payload_json ->> '$.revenue.total'
-          FROM projects WHERE json_type(payload_json, '$.revenue.total') = 'text'";
+          FROM projects WHERE json_type(payload_json, '$.revenue.total') = 'text'
+           AND ($1 IS NULL OR id IN (SELECT value FROM json_each($1)))";
     // Days that lie whole between the bounds are added up from what is kept of them; a day of which a bound cuts off
     // some records is added up from its records. The newest time says which of two equal totals a reader of the list
     // meets first.
@@ -177,11 +183,11 @@ statements! {
         SELECT 5, coalesce(nullif(model, ''), 'unknown'),", sums_of_sums!(), " FROM by_group GROUP BY 2
          UNION ALL
         SELECT 6, coalesce(nullif(source, ''), 'unknown'),", sums_of_sums!(), " FROM by_group GROUP BY 2");
-    // The same, of each day apart, by the dimension that `$8` says.
+    // The same, of each day apart, by the dimension that `$9` says.
     SERIES = concat!(
         choose!(), "
-        SELECT $8 AS dimension,
-               CASE $8 WHEN 2 THEN coalesce(nullif(g.project_id, ''), 'unassigned')
+        SELECT $9 AS dimension,
+               CASE $9 WHEN 2 THEN coalesce(nullif(g.project_id, ''), 'unassigned')
                        WHEN 3 THEN coalesce(nullif(g.agent_id, ''), 'unassigned')
                        WHEN 4 THEN coalesce(nullif(g.workspace, ''), 'unknown')
                        WHEN 5 THEN coalesce(nullif(g.model, ''), 'unknown')
@@ -331,13 +337,17 @@ impl Tx {
 }
 
 impl Insights<'_> {
-    /// How many projects there are of each kind.
+    /// How many projects there are of each kind: all, or those whose ids are in the JSON array `within`.
     ///
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn project_counts(&mut self) -> Result<Vec<ProjectCount>, StoreError> {
+    pub async fn project_counts(
+        &mut self,
+        within: Option<&str>,
+    ) -> Result<Vec<ProjectCount>, StoreError> {
         Ok(sqlx::query(COUNTS)
+            .bind(within)
             .try_map(|row: SqliteRow| {
                 Ok(ProjectCount {
                     status: row.try_get("status")?,
@@ -350,13 +360,13 @@ impl Insights<'_> {
             .await?)
     }
 
-    /// The money of all projects.
+    /// The money of all projects, or of those whose ids are in the JSON array `within`.
     ///
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn money(&mut self) -> Result<Money, StoreError> {
-        let row = sqlx::query(MONEY).fetch_one(self.0.conn()).await?;
+    pub async fn money(&mut self, within: Option<&str>) -> Result<Money, StoreError> {
+        let row = sqlx::query(MONEY).bind(within).fetch_one(self.0.conn()).await?;
         let mut money = Money {
             budget: row.try_get("budget")?,
             cost: row.try_get("cost")?,
@@ -364,7 +374,7 @@ impl Insights<'_> {
             ..Money::default()
         };
         let in_words: Vec<(String, String)> =
-            sqlx::query_as(MONEY_IN_WORDS).fetch_all(self.0.conn()).await?;
+            sqlx::query_as(MONEY_IN_WORDS).bind(within).fetch_all(self.0.conn()).await?;
         for (amount, words) in in_words {
             if amount == "cost" { &mut money.costs_in_words } else { &mut money.revenues_in_words }
                 .push(words);
@@ -415,6 +425,7 @@ fn bound<'q>(sql: &'static str, filter: &'q TokenFilter) -> Query<'q, Sqlite, Sq
         .bind(usage.since.as_deref().unwrap_or_default())
         .bind(usage.until.as_deref())
         .bind(model.as_deref())
+        .bind(usage.within.as_deref())
 }
 
 fn token_sum(row: &SqliteRow) -> Result<TokenSum, sqlx::Error> {

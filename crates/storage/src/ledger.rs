@@ -7,6 +7,36 @@ use sqlx::{Row as _, SqliteConnection};
 use crate::statements::statements;
 use crate::{StoreError, Tx};
 
+/// What is told to those who reach the projects of `$within` alone: what
+/// [`Reach::tells`](pilotdeck_domain::identity::Reach::tells) says.
+macro_rules! told {
+    ($within:literal) => {
+        concat!(
+            "(",
+            $within,
+            " IS NULL OR project_id IN (SELECT value FROM json_each(",
+            $within,
+            ")) OR (project_id IS NULL AND subject_kind IN ('profile', 'capability')))"
+        )
+    };
+}
+
+/// The places of the lines of several projects, and of those about the catalog, out of their indexes.
+macro_rules! places {
+    ($that:literal) => {
+        concat!(
+            "SELECT l.seq FROM json_each($6) wanted CROSS JOIN ledger l INDEXED BY ledger_by_project
+                 ON l.project_id = wanted.value
+              WHERE ", $that, " AND ($4 IS NULL OR l.operation = $4)
+              UNION ALL
+             SELECT l.seq FROM ledger l INDEXED BY ledger_by_operation
+              WHERE l.operation IN ('profile.created', 'profile.updated', 'profile.deleted', 'capability.created',
+                                    'capability.updated', 'capability.deleted')
+                AND l.project_id IS NULL AND ", $that, " AND ($4 IS NULL OR l.operation = $4)"
+        )
+    };
+}
+
 statements! {
     HEAD = "SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1";
     /// Part of every commit.
@@ -21,6 +51,11 @@ statements! {
         SELECT * FROM ledger
          WHERE seq > $1 AND seq <= $2 AND ($4 IS NULL OR operation IN (SELECT value FROM json_each($4)))
          ORDER BY seq LIMIT $5";
+    BETWEEN_WITHIN = concat!("
+        SELECT * FROM ledger
+         WHERE seq > $1 AND seq <= $2 AND ($4 IS NULL OR operation IN (SELECT value FROM json_each($4)))
+           AND ", told!("$6"), "
+         ORDER BY seq LIMIT $5");
     BETWEEN_IN_PROJECT = "
         SELECT * FROM ledger
          WHERE project_id = $3 AND seq > $1 AND seq <= $2
@@ -35,10 +70,15 @@ statements! {
         SELECT * FROM ledger
          WHERE seq > $1 AND project_id = $2 AND ($3 IS NULL OR subject_id = $3) AND ($4 IS NULL OR operation = $4)
          ORDER BY seq LIMIT $5";
-    AFTER_OF_SUBJECT = "
+    AFTER_WITHIN = concat!("
+        SELECT * FROM ledger
+         WHERE seq IN (SELECT seq FROM (", places!("l.seq > $1"), ") ORDER BY seq LIMIT $5)
+         ORDER BY seq LIMIT $5");
+    AFTER_OF_SUBJECT = concat!("
         SELECT * FROM ledger
          WHERE seq > $1 AND ($2 IS NULL OR project_id = $2) AND subject_id = $3 AND ($4 IS NULL OR operation = $4)
-         ORDER BY seq LIMIT $5";
+           AND ", told!("$6"), "
+         ORDER BY seq LIMIT $5");
     AFTER_OF_OPERATION = "
         SELECT * FROM ledger
          WHERE seq > $1 AND ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3) AND operation = $4
@@ -52,10 +92,15 @@ statements! {
         SELECT * FROM ledger
          WHERE seq < $1 AND project_id = $2 AND ($3 IS NULL OR subject_id = $3) AND ($4 IS NULL OR operation = $4)
          ORDER BY seq DESC LIMIT $5";
-    NEWEST_OF_SUBJECT = "
+    NEWEST_WITHIN = concat!("
+        SELECT * FROM ledger
+         WHERE seq IN (SELECT seq FROM (", places!("l.seq < $1"), ") ORDER BY seq DESC LIMIT $5)
+         ORDER BY seq DESC LIMIT $5");
+    NEWEST_OF_SUBJECT = concat!("
         SELECT * FROM ledger
          WHERE seq < $1 AND ($2 IS NULL OR project_id = $2) AND subject_id = $3 AND ($4 IS NULL OR operation = $4)
-         ORDER BY seq DESC LIMIT $5";
+           AND ", told!("$6"), "
+         ORDER BY seq DESC LIMIT $5");
     NEWEST_OF_OPERATION = "
         SELECT * FROM ledger
          WHERE seq < $1 AND ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR subject_id = $3) AND operation = $4
@@ -77,6 +122,8 @@ pub struct LedgerFilter {
     pub operation: Option<String>,
     /// At most this many.
     pub limit: i64,
+    /// Only lines of the projects whose ids are in this JSON array, and those about the catalog.
+    pub within: Option<String>,
 }
 
 /// Which lines to read of a stretch of the ledger.
@@ -92,6 +139,8 @@ pub struct LedgerStretch<'a> {
     pub operations: Option<&'a [&'static str]>,
     /// At most this many, the first ones.
     pub limit: i64,
+    /// Only lines of the projects whose ids are in this JSON array, and those about the catalog.
+    pub within: Option<&'a str>,
 }
 
 /// The ledger, read.
@@ -135,6 +184,7 @@ impl Ledger<'_> {
     pub async fn stretch(&mut self, stretch: LedgerStretch<'_>) -> Result<Vec<Line>, StoreError> {
         let sql = match stretch.project_id {
             Some(_) => BETWEEN_IN_PROJECT,
+            None if stretch.within.is_some() => BETWEEN_WITHIN,
             None => BETWEEN,
         };
         Ok(sqlx::query(sql)
@@ -143,6 +193,7 @@ impl Ledger<'_> {
             .bind(stretch.project_id)
             .bind(stretch.operations.map(|operations| serde_json::json!(operations).to_string()))
             .bind(stretch.limit)
+            .bind(stretch.within)
             .try_map(|row: SqliteRow| line(&row))
             .fetch_all(self.0.conn())
             .await?)
@@ -155,11 +206,15 @@ impl Ledger<'_> {
     /// If the database fails.
     pub async fn list(&mut self, filter: &LedgerFilter) -> Result<Vec<Line>, StoreError> {
         let follows = filter.since.is_some();
+        // Of one project, all are within or none: the caller saw to that.
+        let is_bounded = filter.within.is_some();
         let sql = match (&filter.subject_id, &filter.project_id, &filter.operation) {
             (Some(_), _, _) if follows => AFTER_OF_SUBJECT,
             (Some(_), _, _) => NEWEST_OF_SUBJECT,
             (_, Some(_), _) if follows => AFTER_IN_PROJECT,
             (_, Some(_), _) => NEWEST_IN_PROJECT,
+            _ if is_bounded && follows => AFTER_WITHIN,
+            _ if is_bounded => NEWEST_WITHIN,
             (_, _, Some(_)) if follows => AFTER_OF_OPERATION,
             (_, _, Some(_)) => NEWEST_OF_OPERATION,
             _ if follows => AFTER,
@@ -171,6 +226,7 @@ impl Ledger<'_> {
             .bind(filter.subject_id.as_deref())
             .bind(filter.operation.as_deref())
             .bind(filter.limit)
+            .bind(filter.within.as_deref())
             .try_map(|row: SqliteRow| line(&row))
             .fetch_all(self.0.conn())
             .await?;

@@ -23,6 +23,7 @@ mod identity;
 mod insights;
 mod ledger;
 mod lock;
+mod members;
 mod merger;
 mod meta;
 mod meters;
@@ -60,11 +61,14 @@ pub use events::{EventFilter, Events, StoredProposal};
 pub use freshness::{Edition, Freshness};
 pub use gate::Generation;
 pub use history::{Cause, History, HistoryPage};
-pub use identity::{Account, Identity};
+pub use identity::{
+    Account, Claimed, Identity, KnownKey, KnownSession, NewKey, NewSession, StoredFactor,
+};
 pub use insights::{
     DaySum, Dimension, Insights, Money, ProjectCount, TokenFilter, TokenSum, bench,
 };
 pub use ledger::{Ledger, LedgerFilter, LedgerStretch};
+pub use members::{Member, Members};
 pub use meta::Collection;
 pub use meters::Meters;
 pub use open::{LocalTime, OpenError, OpenOptions, Opened, join, open};

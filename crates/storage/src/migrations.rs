@@ -30,6 +30,7 @@ migrations! {
     4 "0004_pages";
     5 "0005_statistics";
     6 "0006_members";
+    7 "0007_people";
 }
 
 /// Brings the database to the newest version, inside the caller's transaction.

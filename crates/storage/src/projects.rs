@@ -16,7 +16,16 @@ statements! {
     LIST = "
         SELECT payload_json FROM projects
          WHERE ($1 IS NULL OR status = $1) AND ($2 IS NULL OR priority = $2) AND ($3 IS NULL OR category = $3)
+           AND ($4 IS NULL OR id IN (SELECT value FROM json_each($4)))
          ORDER BY sort_order, created_at";
+    NEWEST = "SELECT max(updated_at) FROM projects WHERE id IN (SELECT value FROM json_each($1))";
+    /// Whether anything was ever said of a project with this id.
+    IS_KNOWN = "
+        SELECT EXISTS (SELECT 1 FROM ledger WHERE project_id = $1)
+            OR EXISTS (SELECT 1 FROM ledger WHERE subject_id = $1 AND subject_kind = 'project')
+            OR EXISTS (SELECT 1 FROM agent_runs WHERE project_id = $1)
+            OR EXISTS (SELECT 1 FROM agent_events WHERE project_id = $1)
+            OR EXISTS (SELECT 1 FROM token_usage_records WHERE project_id = $1)";
     ORDER = "SELECT id FROM projects ORDER BY sort_order, created_at";
     INSERT = "
         INSERT INTO projects (id, sort_order, name, status, priority, category, progress, created_at, updated_at,
@@ -44,6 +53,8 @@ pub struct ProjectFilter {
     pub priority: Option<String>,
     /// The category.
     pub category: Option<String>,
+    /// Only those whose ids are in this JSON array.
+    pub within: Option<String>,
 }
 
 /// The table of projects.
@@ -86,12 +97,31 @@ impl Projects<'_> {
             .bind(filter.status.as_deref())
             .bind(filter.priority.as_deref())
             .bind(filter.category.as_deref())
+            .bind(filter.within.as_deref())
             .fetch(self.0.conn());
         let mut documents = Splice::new();
         while let Some(row) = rows.try_next().await? {
             documents.push(row.try_get(0)?);
         }
         Ok(documents.finish())
+    }
+
+    /// When any of the projects whose ids are in the JSON array `within` was last changed.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn newest(&mut self, within: &str) -> Result<Option<String>, StoreError> {
+        Ok(sqlx::query_scalar(NEWEST).bind(within).fetch_one(self.0.conn()).await?)
+    }
+
+    /// Whether anything was ever said of a project with this id: in the ledger, or by what refers to it.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn is_known(&mut self, id: &str) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(IS_KNOWN).bind(id).fetch_one(self.0.conn()).await?)
     }
 
     /// The ids of all projects, in the order people gave them.

@@ -32,19 +32,23 @@ statements! {
         SELECT r.payload_json
           FROM run_sessions s JOIN agent_runs r ON r.id = s.run_id
          WHERE s.session_id = $1 AND s.source = $2";
+    FIND_WITHIN = "
+        SELECT payload_json FROM agent_runs
+         WHERE id = $1 AND ($2 IS NULL OR project_id IN (SELECT value FROM json_each($2)))";
     FIND_BY_SESSION = "
         SELECT r.payload_json
           FROM run_sessions s JOIN agent_runs r ON r.id = s.run_id
-         WHERE s.session_id = $1
+         WHERE s.session_id = $1 AND ($2 IS NULL OR r.project_id IN (SELECT value FROM json_each($2)))
          ORDER BY r.created_at DESC, r.rowid DESC
          LIMIT 1";
     RESOLVE = "
-        SELECT id, project_id FROM agent_runs WHERE id = $1
+        SELECT id, project_id FROM agent_runs
+         WHERE id = $1 AND ($2 IS NULL OR project_id IN (SELECT value FROM json_each($2)))
          UNION ALL
         SELECT id, project_id
           FROM (SELECT r.id, r.project_id
                   FROM run_sessions s JOIN agent_runs r ON r.id = s.run_id
-                 WHERE s.session_id = $1
+                 WHERE s.session_id = $1 AND ($2 IS NULL OR r.project_id IN (SELECT value FROM json_each($2)))
                  ORDER BY r.created_at DESC, r.rowid DESC
                  LIMIT 1)
          LIMIT 1";
@@ -79,17 +83,34 @@ statements! {
     LIST_IN_PROJECT_AND_STATUS = list!("project_id = $1 AND status = $3");
     LIST_OF_AGENT_IN_STATUS = list!("agent_id = $2 AND status = $3");
     LIST_IN_PROJECT_OF_AGENT_IN_STATUS = list!("project_id = $1 AND agent_id = $2 AND status = $3");
+    // What the projects within have is read and sorted: who is a member of few reads little.
+    LIST_WITHIN = concat!(
+        "SELECT payload_json, coalesce(created_at, ''), id, status FROM agent_runs
+          WHERE project_id IN (SELECT value FROM json_each($8)) AND ($2 IS NULL OR agent_id = $2)
+            AND ($3 IS NULL OR status = $3) AND ",
+        before!("agent_runs", "coalesce(created_at, '')", "$4", "$5"),
+        " ORDER BY coalesce(created_at, '') DESC, rowid DESC LIMIT $6 OFFSET $7"
+    );
     // Each index ends with the time: the newest entry of a run is its last one.
     SIGNS = "
         SELECT r.id, max(coalesce(r.updated_at, ''),
-                         coalesce((SELECT max(ts) FROM agent_events WHERE run_id = r.id), ''),
-                         coalesce((SELECT max(ts) FROM token_usage_records WHERE run_id = r.id), ''),
+                         coalesce((SELECT max(ts) FROM agent_events
+                                    WHERE run_id = r.id
+                                      AND ($2 IS NULL OR project_id IN (SELECT value FROM json_each($2)))), ''),
                          coalesce((SELECT max(ts) FROM token_usage_records
-                                    WHERE run_id = r.payload_json ->> '$.sessionId'), ''))
+                                    WHERE run_id = r.id
+                                      AND ($2 IS NULL OR project_id IN (SELECT value FROM json_each($2)))), ''),
+                         coalesce((SELECT max(ts) FROM token_usage_records
+                                    WHERE run_id = r.payload_json ->> '$.sessionId'
+                                      AND ($2 IS NULL OR project_id IN (SELECT value FROM json_each($2)))), ''))
           FROM json_each($1) wanted CROSS JOIN agent_runs r ON r.id = wanted.value";
     COUNT = "
         SELECT runs FROM run_counts
          WHERE project_id = coalesce($1, 0) AND agent_id = coalesce($2, 0) AND status = coalesce($3, 0)";
+    COUNT_WITHIN = "
+        SELECT coalesce(sum(c.runs), 0)
+          FROM json_each($1) wanted CROSS JOIN run_counts c ON c.project_id = wanted.value
+         WHERE c.agent_id = coalesce($2, 0) AND c.status = coalesce($3, 0)";
 }
 
 /// Which runs to list; every given field must match exactly.
@@ -107,6 +128,8 @@ pub struct RunFilter {
     pub offset: i64,
     /// After the page that ended here.
     pub after: Option<Cursor>,
+    /// Only those of the projects whose ids are in this JSON array.
+    pub within: Option<String>,
 }
 
 /// One page of runs.
@@ -167,7 +190,8 @@ impl Runs<'_> {
         Ok(found.map(Document::stored))
     }
 
-    /// The run with this id, or else the newest one of a session with this id.
+    /// The run with this id, or else the newest one of a session with this id; only one of the projects whose ids are in
+    /// the JSON array `within`, if there is one.
     ///
     /// # Errors
     ///
@@ -175,25 +199,33 @@ impl Runs<'_> {
     pub async fn find_by_reference(
         &mut self,
         reference: &str,
+        within: Option<&str>,
     ) -> Result<Option<Document>, StoreError> {
-        if let Some(run) = self.find(reference).await? {
-            return Ok(Some(run));
+        let found = sqlx::query_scalar(FIND_WITHIN).bind(reference).bind(within);
+        if let Some(run) = found.fetch_optional(self.0.conn()).await? {
+            return Ok(Some(Document::stored(run)));
         }
         let found = sqlx::query_scalar(FIND_BY_SESSION)
             .bind(reference)
+            .bind(within)
             .fetch_optional(self.0.conn())
             .await?;
         Ok(found.map(Document::stored))
     }
 
-    /// The run with this id, or else the newest one of a session with this id, without its document.
+    /// What [`Self::find_by_reference`] finds, without its document.
     ///
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn resolve(&mut self, reference: &str) -> Result<Option<KnownRun>, StoreError> {
+    pub async fn resolve(
+        &mut self,
+        reference: &str,
+        within: Option<&str>,
+    ) -> Result<Option<KnownRun>, StoreError> {
         Ok(sqlx::query(RESOLVE)
             .bind(reference)
+            .bind(within)
             .try_map(|row: SqliteRow| {
                 Ok(KnownRun { id: row.try_get("id")?, project_id: row.try_get("project_id")? })
             })
@@ -277,8 +309,10 @@ impl Runs<'_> {
     pub async fn list(&mut self, filter: &RunFilter) -> Result<RunList, StoreError> {
         let (project_id, agent_id, status) =
             (filter.project_id.as_deref(), filter.agent_id.as_deref(), filter.status.as_deref());
-        let total = sqlx::query_scalar(COUNT)
-            .bind(project_id)
+        // The project that is asked for is one of those within: the caller saw to that.
+        let within = filter.within.as_deref().filter(|_| project_id.is_none());
+        let total = sqlx::query_scalar(if within.is_some() { COUNT_WITHIN } else { COUNT })
+            .bind(within.or(project_id))
             .bind(agent_id)
             .bind(status)
             .fetch_optional(self.0.conn())
@@ -288,6 +322,7 @@ impl Runs<'_> {
             return Ok(RunList { total, ..RunList::default() });
         }
         let list = match (project_id, agent_id, status) {
+            _ if within.is_some() => LIST_WITHIN,
             (None, None, None) => LIST,
             (Some(_), None, None) => LIST_IN_PROJECT,
             (None, Some(_), None) => LIST_OF_AGENT,
@@ -305,6 +340,7 @@ impl Runs<'_> {
             .bind(filter.after.as_ref().map(|after| &after.id))
             .bind(filter.limit.saturating_add(1))
             .bind(filter.offset)
+            .bind(within)
             .fetch_all(self.0.conn())
             .await?;
         let mut going_on = Vec::new();
@@ -317,7 +353,8 @@ impl Runs<'_> {
     }
 
     /// When each of these runs last gave a sign of life: it was changed, or an event or a usage record names it. Runs that
-    /// are not there, or never gave any, are left out.
+    /// are not there, or never gave any, are left out. What belongs to no project of the JSON array `within` is no sign,
+    /// if there is one.
     ///
     /// # Errors
     ///
@@ -325,9 +362,11 @@ impl Runs<'_> {
     pub async fn last_signs(
         &mut self,
         ids: &[String],
+        within: Option<&str>,
     ) -> Result<BTreeMap<String, String>, StoreError> {
         let signs: Vec<(String, String)> = sqlx::query_as(SIGNS)
             .bind(serde_json::json!(ids).to_string())
+            .bind(within)
             .fetch_all(self.0.conn())
             .await?;
         Ok(signs.into_iter().filter(|(_, sign)| !sign.is_empty()).collect())

@@ -60,17 +60,23 @@ pub struct Found {
     /// Receipts.
     pub receipts: HashMap<String, Receipt>,
     runs: HashMap<String, KnownRun>,
-    sessions: HashMap<String, (Newest, KnownRun)>,
+    /// The newest one last.
+    sessions: HashMap<String, Vec<(Newest, KnownRun)>>,
 }
 
 /// Of several runs of a session the newest counts: its time, and its row where times are alike.
 type Newest = (Option<String>, i64);
 
 impl Found {
-    /// The run with this id, or else the newest one of a session with this id.
+    /// The run with this id, or else the newest one of a session with this id; others than those that `is_seen` are not
+    /// there.
     #[must_use]
-    pub fn run(&self, reference: &str) -> Option<&KnownRun> {
-        self.runs.get(reference).or_else(|| self.sessions.get(reference).map(|(_, newest)| newest))
+    pub fn run(&self, reference: &str, is_seen: impl Fn(&KnownRun) -> bool) -> Option<&KnownRun> {
+        let by_id = self.runs.get(reference).filter(|run| is_seen(run));
+        by_id.or_else(|| {
+            let of_session = self.sessions.get(reference)?.iter().rev();
+            of_session.map(|(_, run)| run).find(|run| is_seen(run))
+        })
     }
 
     fn take(&mut self, row: &SqliteRow) -> Result<(), sqlx::Error> {
@@ -99,9 +105,9 @@ impl Found {
             }
             _ => {
                 let newest = (row.try_get("created_at")?, row.try_get("place")?);
-                if self.sessions.get(&name).is_none_or(|(other, _)| *other < newest) {
-                    self.sessions.insert(name, (newest, run()?));
-                }
+                let of_session = self.sessions.entry(name).or_default();
+                let place = of_session.partition_point(|(other, _)| *other < newest);
+                of_session.insert(place, (newest, run()?));
             }
         }
         Ok(())

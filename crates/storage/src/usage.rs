@@ -12,11 +12,17 @@ use crate::{StoreError, Tx};
 /// How many steps through an index a list may take to gather the newest records of several groups.
 const STEPS: i64 = 100_000;
 
-/// What a [`UsageFilter`] lets through, but for the time.
+/// What a [`UsageFilter`] lets through, but for the time; `$within` is the parameter of its projects.
 macro_rules! that_match {
-    () => {
-        "($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR workspace = $3)
-         AND ($4 IS NULL OR source = $4)"
+    ($within:literal) => {
+        concat!(
+            "($1 IS NULL OR project_id = $1) AND ($2 IS NULL OR agent_id = $2) AND ($3 IS NULL OR workspace = $3)
+             AND ($4 IS NULL OR source = $4) AND (",
+            $within,
+            " IS NULL OR project_id IN (SELECT value FROM json_each(",
+            $within,
+            ")))"
+        )
     };
 }
 
@@ -56,7 +62,7 @@ macro_rules! list {
             "SELECT payload_json, ts, id FROM token_usage_records WHERE ",
             $that,
             " AND ",
-            that_match!(),
+            that_match!("$9"),
             " AND ts >= $5 AND ",
             before!("token_usage_records", "ts", "$6", "$7"),
             " AND ",
@@ -101,10 +107,10 @@ statements! {
     LIST_OF_AGENT = list!("agent_id = $2");
     LIST_IN_WORKSPACE = list!("workspace = $3");
     LIST_FROM_SOURCE = list!("source = $4");
-    GROUPS = concat!("SELECT count(*) FROM (SELECT 1 FROM usage_groups WHERE ", that_match!(), " LIMIT $5)");
+    GROUPS = concat!("SELECT count(*) FROM (SELECT 1 FROM usage_groups WHERE ", that_match!("$6"), " LIMIT $5)");
     // Of each group its newest records, and of these the newest: what no index answers alone.
     LIST_IN_GROUPS = concat!(
-        "WITH chosen AS MATERIALIZED (SELECT * FROM usage_groups WHERE ", that_match!(), "),
+        "WITH chosen AS MATERIALIZED (SELECT * FROM usage_groups WHERE ", that_match!("$9"), "),
         recent AS MATERIALIZED (
             SELECT u.ts AS ts, u.rowid AS place
               FROM chosen g CROSS JOIN token_usage_records u INDEXED BY usage_by_group
@@ -135,6 +141,8 @@ pub struct UsageFilter {
     pub since: Option<String>,
     /// Not after this time.
     pub until: Option<String>,
+    /// Only what belongs to the projects whose ids are in this JSON array.
+    pub within: Option<String>,
 }
 
 /// What became of one record of a batch.
@@ -253,6 +261,7 @@ impl Usage<'_> {
             .bind(time)
             .bind(id)
             .bind(limit_and_one)
+            .bind(filter.within.as_deref())
             .fetch_all(self.0.conn())
             .await?;
         Ok(Page::of(rows, limit)?)
@@ -264,7 +273,7 @@ impl Usage<'_> {
         filter: &UsageFilter,
         limit: i64,
     ) -> Result<Option<&'static str>, StoreError> {
-        let UsageFilter { project_id, agent_id, workspace, source, .. } = filter;
+        let UsageFilter { project_id, agent_id, workspace, source, within, .. } = filter;
         let by_one = match (project_id, agent_id, workspace, source) {
             (Some(_), ..) => LIST_IN_PROJECT,
             (_, Some(_), ..) => LIST_OF_AGENT,
@@ -272,8 +281,10 @@ impl Usage<'_> {
             (.., Some(_)) => LIST_FROM_SOURCE,
             _ => LIST,
         };
+        // Of one project, all are within or none.
+        let within = within.as_ref().filter(|_| project_id.is_none());
         let filters = [project_id, agent_id, workspace, source].into_iter().flatten().count();
-        if filters < 2 {
+        if filters < 2 && within.is_none() {
             return Ok(Some(by_one));
         }
         let most = (STEPS / limit.max(1)).max(1);
@@ -283,6 +294,7 @@ impl Usage<'_> {
             .bind(workspace.as_deref())
             .bind(source.as_deref())
             .bind(most + 1)
+            .bind(filter.within.as_deref())
             .fetch_one(self.0.conn())
             .await?;
         Ok(match groups {

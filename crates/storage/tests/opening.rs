@@ -102,8 +102,18 @@ async fn rows(path: &Path) -> Vec<String> {
             "SELECT group_concat('quote(\"' || name || '\")', ' || '';'' || ') FROM pragma_table_info('{table}')"
         );
         let cells = &texts(path, &columns).await[0];
-        let without_rowid =
-            ["project_members", "run_counts", "run_sessions", "usage_sums", "usage_totals"];
+        let without_rowid = [
+            "api_keys",
+            "invitations",
+            "people",
+            "project_members",
+            "recovery_codes",
+            "run_counts",
+            "run_sessions",
+            "second_factors",
+            "usage_sums",
+            "usage_totals",
+        ];
         let place = if without_rowid.contains(&table.as_str()) { "''" } else { "rowid" };
         let sql = format!(
             "SELECT '{table};' || {place} || ';' || {cells} FROM \"{table}\" ORDER BY {place}, 1"

@@ -410,6 +410,17 @@ impl TestApp {
         answer.body["data"].clone()
     }
 
+    /// What GET answers as `data` to the person whose session has this cookie.
+    ///
+    /// # Panics
+    ///
+    /// If it does not answer 200.
+    pub async fn data_as(&self, path: &str, cookie: &str) -> Value {
+        let answer = self.get(path).with_cookie(cookie).send().await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.body["data"].clone()
+    }
+
     async fn made(&self, path: &str, body: Value) -> Value {
         let answer = self.post(path).json(&body).send().await;
         assert_eq!(answer.status, 201, "{}", answer.body);

@@ -70,6 +70,7 @@ fn all_records<'q>() -> Query<'q, Sqlite, SqliteArguments> {
         .bind("")
         .bind(everything)
         .bind(everything)
+        .bind(everything)
 }
 
 /// The median time of the statement, in milliseconds.

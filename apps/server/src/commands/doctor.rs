@@ -111,7 +111,7 @@ pub(crate) async fn examine(args: &DoctorArgs) -> Result<ExitCode> {
     let mut findings = Findings::default();
     let settings = settings::check(&args.serve, &mut findings);
     let path = args.serve.database.path();
-    files::check(&path, &mut findings);
+    files::check(&path, settings.as_ref(), &mut findings);
     database::check(&path, settings.as_ref(), args.whole, &mut findings).await;
     clock::check(&mut findings).await;
     let text = if args.json { findings.json() } else { findings.text() };

@@ -25,6 +25,39 @@ fn the_program_says_what_it_is_and_what_can_be_set() {
     assert_eq!(unknown.code, Some(2));
 }
 
+#[test]
+fn there_is_a_manual_page_for_every_command_that_is_not_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+
+    let written = finish(pilotdeck(folder.path()).args(["man", "."]), "");
+
+    assert_eq!(written.code, Some(0), "{written:?}");
+    let page = fs::read_to_string(folder.path().join("pilotdeck.1")).unwrap();
+    assert!(page.contains("PM_AGENT_TOKEN") && page.contains("pilotdeck\\-restore"), "{page}");
+    assert!(folder.path().join("pilotdeck-ledger-verify.1").exists());
+    assert!(!folder.path().join("pilotdeck-run-deploy-job.1").exists());
+}
+
+#[tokio::test]
+async fn a_server_is_well_as_long_as_it_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&mut serve(folder.path())).await;
+    let port = server.base_url.rsplit_once(':').unwrap().1.to_owned();
+    // Listening everywhere, it listens here, too.
+    let ask = || {
+        let mut command = pilotdeck(folder.path());
+        finish(command.arg("health").env("PM_BIND", "0.0.0.0").env("PM_PORT", &port), "")
+    };
+
+    let while_it_runs = ask();
+    server.stop().await;
+    let afterwards = ask();
+
+    assert_eq!(while_it_runs.code, Some(0), "{while_it_runs:?}");
+    assert!(while_it_runs.stdout.ends_with(" answers\n"), "{while_it_runs:?}");
+    assert!(afterwards.refusal().contains(" is not well"), "{afterwards:?}");
+}
+
 #[tokio::test]
 async fn the_document_is_the_same_wherever_it_is_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -156,6 +189,54 @@ async fn a_password_is_replaced_beside_a_running_server() {
     assert_eq!(server.sign_in("admin", "a new password").await.0, 200);
     // The server goes on with the ledger where the command left it.
     server.write("/api/agent/events", &json!({})).await;
+    server.stop().await;
+    let verified = finish(pilotdeck(folder.path()).args(["ledger", "verify"]), "");
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+}
+
+#[tokio::test]
+async fn people_are_managed_beside_a_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&mut serve(folder.path())).await;
+    let user = |arguments: &[&str], input: &str| {
+        finish(pilotdeck(folder.path()).arg("user").args(arguments), input)
+    };
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let said = user(&[arguments, &["--json"]].concat(), "");
+        assert_eq!(said.code, Some(0), "{said:?}");
+        serde_json::from_str(&said.stdout).unwrap()
+    };
+
+    let added = user(&["add", "Ada", "--role", "viewer"], "a long password\n");
+    assert_eq!(added.code, Some(0), "{added:?}");
+    assert!(!added.stdout.contains("a long password"));
+    let (_, session) = server.sign_in("ada", "a long password").await;
+    let session = session.unwrap();
+    assert!(server.knows(&session).await);
+    assert_eq!(json(&["sessions", "ada"]).as_array().unwrap().len(), 1);
+    assert_eq!(json(&["end-sessions", "ada"])["endedSessions"], 1);
+    assert!(!server.knows(&session).await);
+    assert_eq!(json(&["set-role", "ada", "member"])["role"], "member");
+    assert_eq!(json(&["disable", "ada"])["isActive"], false);
+    assert_eq!(server.sign_in("ada", "a long password").await.0, 401);
+    assert_eq!(json(&["enable", "ada"])["isActive"], true);
+    assert_eq!(server.sign_in("ada", "a long password").await.0, 200);
+    let link = json(&["invite", "--url", "https://deck.example"])["link"].to_string();
+    assert!(link.starts_with("\"https://deck.example/join#"), "{link}");
+    assert_eq!(json(&["keys"]), json!([]));
+
+    for (arguments, why) in [
+        (&["disable", "admin"][..], "last administrator"),
+        (&["add", "ADA"], "another user has this username"),
+        (&["set-role", "nobody", "admin"], "User not found: nobody"),
+        (&["set-role", "ada", "root"], "must be admin, member or viewer"),
+        (&["invite", "--project", "none=owner"], "Project not found: none"),
+        (&["reset-second-factor", "ada"], "there is no second factor"),
+        (&["revoke-key", "none"], "Key not found: none"),
+    ] {
+        let refused = user(arguments, "a long password\n");
+        assert!(refused.code != Some(0) && refused.stderr.contains(why), "{refused:?}");
+    }
     server.stop().await;
     let verified = finish(pilotdeck(folder.path()).args(["ledger", "verify"]), "");
     assert_eq!(verified.code, Some(0), "{verified:?}");

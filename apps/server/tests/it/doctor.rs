@@ -53,15 +53,15 @@ async fn a_healthy_installation_is_found_to_be_one_while_it_is_served_and_while_
 
     let resting = finish(&mut doctor(folder.path()), "");
     let server = Server::start(&mut serve(folder.path())).await;
-    let served = finish(pilotdeck(folder.path()).args(["doctor", "--whole"]), "");
+    let watched = finish(pilotdeck(folder.path()).args(["doctor", "--whole"]), "");
     let id = server.id();
     server.read("/api/projects").await;
     server.stop().await;
 
     assert_eq!((resting.code, found(&resting)), (Some(0), vec![]), "{resting:?}");
-    assert_eq!(served.code, Some(0), "{served:?}");
-    assert!(served.stdout.contains(&format!("process {id} serves it")), "{served:?}");
-    assert!(served.stdout.contains("lines hold"), "{served:?}");
+    assert_eq!(watched.code, Some(0), "{watched:?}");
+    assert!(watched.stdout.contains(&format!("process {id} serves it")), "{watched:?}");
+    assert!(watched.stdout.contains("lines hold"), "{watched:?}");
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn settings_that_mean_nothing_or_open_a_door_are_found() {
             "warn",
             "no limit",
         ),
-        (&[("PM_BACKUP_DIR", "not-there")], "backups", "fail", "mkdir -p"),
+        (&[("PM_BACKUP_DIR", "not-there")], "backups", "warn", "mkdir -p"),
     ] {
         let findings = with(settings);
         assert!(

@@ -3,8 +3,10 @@
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -251,4 +253,24 @@ async fn an_older_database_is_taken_over_and_says_so() {
 
     assert!(server.line("took over").await.contains("pm.db.bak."));
     server.write("/api/agent/events", &json!({})).await;
+}
+
+#[tokio::test]
+async fn a_service_manager_is_told_when_the_server_listens_and_when_it_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let told = || {
+        let mut bytes = [0; 256];
+        let length = socket.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    };
+
+    let mut command = serve(folder.path());
+    let server = Server::start(command.env("NOTIFY_SOCKET", folder.path().join("notify"))).await;
+    let first = told();
+    server.stop().await;
+
+    assert_eq!(first.trim(), "READY=1");
+    assert_eq!(told().trim(), "STOPPING=1");
 }

@@ -123,7 +123,7 @@ struct BatchFailedView {
     id: Option<String>,
     /// Always false.
     success: No,
-    /// The status that the operation would have had as a request of its own: 400, 404 or 409.
+    /// The status that the operation would have had as a request of its own: 400, 403, 404 or 409.
     status: u16,
     /// What is wrong, for a person.
     error: String,
@@ -208,6 +208,7 @@ fn operation(op: Value) -> Result<BatchOp, InvalidInput> {
 fn failed(object: Object, refusal: &Refusal) -> Object {
     let code = match refusal {
         Refusal::NotFound { .. } => ErrorCode::NotFound,
+        Refusal::Forbidden => ErrorCode::Forbidden,
         Refusal::Stale(_) => ErrorCode::VersionMismatch,
         Refusal::Invalid(_) => ErrorCode::InvalidField,
     };

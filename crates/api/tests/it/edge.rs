@@ -241,6 +241,10 @@ async fn only_listed_origins_may_read_the_answers() {
         allowed(&listed),
         (Some("https://console.example".to_owned()), Some("true".to_owned()))
     );
+    let exposed = listed.header("access-control-expose-headers").unwrap();
+    for name in ["x-request-id", "retry-after", "x-ratelimit-remaining"] {
+        assert!(exposed.contains(name), "{exposed}");
+    }
     let vary: Vec<String> = listed
         .headers
         .get_all("vary")
@@ -271,7 +275,10 @@ async fn preflights_are_answered_for_listed_origins_only() {
 
     let listed = preflight("https://console.example").await;
     let other = preflight("https://evil.example").await;
+    let nobody = preflight("null").await;
 
+    assert_eq!(nobody.header("access-control-allow-origin"), None);
+    assert_eq!(nobody.header("access-control-allow-credentials"), None);
     assert!(listed.status.is_success(), "{}", listed.status);
     assert_eq!(listed.header("access-control-allow-origin"), Some("https://console.example"));
     assert!(listed.header("access-control-allow-methods").unwrap().contains("PATCH"));

@@ -25,6 +25,13 @@ const SPOILED: &[(&str, &str, &str, &str)] = &[
         "id name status category progress notes tags cost budget createdAt updatedAt ifUpdatedAt",
     ),
     ("PUT", "/api/projects/x", "{}", "name revenue actualCost ifUpdatedAt other"),
+    (
+        "POST",
+        "/api/projects/x/members",
+        r#"{"username": "admin", "role": "viewer"}"#,
+        "userId username role",
+    ),
+    ("PATCH", "/api/projects/x/members/x", r#"{"role": "viewer"}"#, "role"),
     ("POST", "/api/projects/reorder", r#"{"ids": ["x"]}"#, "ids"),
     ("POST", "/api/projects/batch", r#"{"ops": []}"#, "ops"),
     (
@@ -116,6 +123,36 @@ const SPOILED: &[(&str, &str, &str, &str)] = &[
     ("POST", "/api/agent/proposals/none/reject", "{}", "reason"),
     ("POST", "/api/auth/login", r#"{"username": "nobody", "password": "x"}"#, "username"),
     ("POST", "/api/auth/change-password", r#"{"newPassword": "x"}"#, "newPassword"),
+    // What is missing keeps these from counting as guesses.
+    ("POST", "/api/auth/second-factor", "{}", "other"),
+    ("POST", "/api/auth/second-factor/confirm", "{}", "other"),
+    ("POST", "/api/auth/second-factor/disable", "{}", "other"),
+    ("POST", "/api/auth/second-factor/recovery-codes", "{}", "other"),
+    (
+        "POST",
+        "/api/auth/join",
+        r#"{"token": "x", "username": "ada", "password": "short"}"#,
+        "token username fullName",
+    ),
+    (
+        "POST",
+        "/api/users",
+        r#"{"username": "ada", "password": "short"}"#,
+        "username role fullName email password",
+    ),
+    ("PATCH", "/api/users/x", "{}", "username role isActive fullName email"),
+    (
+        "POST",
+        "/api/keys",
+        r#"{"name": "k", "scopes": ["read"]}"#,
+        "name scopes projectId expiresAt /scopes/0",
+    ),
+    (
+        "POST",
+        "/api/invitations",
+        r#"{"projects": [{"projectId": "x", "role": "editor"}]}"#,
+        "role fullName email projects expiresAt /projects/0 /projects/0/projectId /projects/0/role",
+    ),
 ];
 
 /// Values that hardly any field is made for.

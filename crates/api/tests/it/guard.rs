@@ -17,7 +17,8 @@ const CALLERS: [&str; 8] = [
     "a member",
 ];
 
-/// What every operation answers to every caller: `+` lets them pass.
+/// What every operation answers to every caller: `+` lets them pass. Where it is about a project, the member is none of it
+/// (`visibility.rs` has what each role in a project may do).
 const TABLE: &[(&str, &str)] = &[
     ("GET /api/health", "+ + + + + + + +"),
     ("GET /health", "+ + + + + + + +"),
@@ -31,6 +32,29 @@ const TABLE: &[(&str, &str)] = &[
     ("POST /api/auth/logout", "+ + + + + + + +"),
     ("GET /api/auth/me", "401 401 401 403 403 403 + +"),
     ("POST /api/auth/change-password", "401 401 401 403 403 403 + +"),
+    ("POST /api/auth/join", "+ + + + + + + +"),
+    ("GET /api/auth/sessions", "401 401 401 403 403 403 + +"),
+    ("DELETE /api/auth/sessions", "401 401 401 403 403 403 + +"),
+    ("DELETE /api/auth/sessions/{id}", "401 401 401 403 403 403 + +"),
+    ("GET /api/auth/second-factor", "401 401 401 403 403 403 + +"),
+    ("POST /api/auth/second-factor", "401 401 401 403 403 403 + +"),
+    ("POST /api/auth/second-factor/confirm", "401 401 401 403 403 403 + +"),
+    ("POST /api/auth/second-factor/disable", "401 401 401 403 403 403 + +"),
+    ("POST /api/auth/second-factor/recovery-codes", "401 401 401 403 403 403 + +"),
+    ("GET /api/users", "503 401 401 401 401 + + 403"),
+    ("POST /api/users", "503 401 401 401 401 + + 403"),
+    ("GET /api/users/{id}", "503 401 401 401 401 + + 403"),
+    ("PATCH /api/users/{id}", "503 401 401 401 401 + + 403"),
+    ("GET /api/users/{id}/sessions", "503 401 401 401 401 + + 403"),
+    ("DELETE /api/users/{id}/sessions", "503 401 401 401 401 + + 403"),
+    ("DELETE /api/users/{id}/sessions/{session}", "503 401 401 401 401 + + 403"),
+    ("DELETE /api/users/{id}/second-factor", "503 401 401 401 401 + + 403"),
+    ("GET /api/keys", "401 401 401 403 403 + + +"),
+    ("POST /api/keys", "401 401 401 403 403 403 + +"),
+    ("DELETE /api/keys/{id}", "401 401 401 403 403 + + +"),
+    ("GET /api/invitations", "503 401 401 401 401 + + 403"),
+    ("POST /api/invitations", "503 401 401 401 401 + + 403"),
+    ("DELETE /api/invitations/{id}", "503 401 401 401 401 + + 403"),
     ("GET /api/projects", "+ 401 401 + + 403 + +"),
     ("POST /api/projects", "+ 401 401 + + 403 + +"),
     ("POST /api/projects/reorder", "+ 401 401 + + 403 + +"),
@@ -41,14 +65,19 @@ const TABLE: &[(&str, &str)] = &[
     ("DELETE /api/projects/{id}", "+ 401 401 + + 403 + +"),
     ("GET /api/projects/{id}/history", "+ 401 401 + + 403 + +"),
     ("POST /api/projects/{id}/history/{seq}/undo", "+ 401 401 + + 403 + +"),
+    ("GET /api/projects/{id}/members", "+ 401 401 + + 403 + +"),
+    ("POST /api/projects/{id}/members", "401 401 401 403 403 403 + +"),
+    ("DELETE /api/projects/{id}/members/{userId}", "401 401 401 403 403 403 + +"),
+    ("PATCH /api/projects/{id}/members/{userId}", "401 401 401 403 403 403 + +"),
+    ("GET /api/people", "401 401 401 403 403 403 + 403"),
     ("GET /api/stats", "+ 401 401 + + 403 + +"),
     ("GET /api/stats/tokens", "+ 401 401 + + 403 + +"),
     ("GET /api/agent/runs", "+ 401 401 + + 403 + +"),
-    ("POST /api/agent/runs", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/runs", "+ 401 401 + + 403 + 403"),
     ("GET /api/agent/runs/{id}", "+ 401 401 + + 403 + +"),
     ("PATCH /api/agent/runs/{id}", "+ 401 401 + + 403 + +"),
     ("GET /api/agent/events", "+ 401 401 + + 403 + +"),
-    ("POST /api/agent/events", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/events", "+ 401 401 + + 403 + 403"),
     ("POST /api/agent/actions", "+ 401 401 + + 403 + +"),
     ("POST /api/agent/actions/{id}/undo", "+ 401 401 + + 403 + +"),
     ("GET /api/agent/proposals", "+ 401 401 + + 403 + +"),
@@ -65,7 +94,7 @@ const TABLE: &[(&str, &str)] = &[
     ("PATCH /api/agent/capabilities/{id}", "+ 401 401 + + 403 + 403"),
     ("DELETE /api/agent/capabilities/{id}", "+ 401 401 + + 403 + 403"),
     ("GET /api/agent/usage", "+ 401 401 + + 403 + +"),
-    ("POST /api/agent/usage", "+ 401 401 + + 403 + +"),
+    ("POST /api/agent/usage", "+ 401 401 + + 403 + 403"),
     ("GET /api/ledger", "401 401 401 403 403 + + +"),
     ("GET /api/stream", "401 401 401 403 403 + + +"),
     ("GET /api/ledger/export", "401 401 401 403 403 + + 403"),
@@ -103,6 +132,7 @@ pub(crate) fn operations() -> Vec<(Method, String, Value)> {
 async fn answered(app: &TestApp, operation: &str, headers: &[(&str, &str)]) -> Answer {
     let (method, path) = operation.split_once(' ').unwrap();
     let path = path.replace("{id}", "no-such-thing").replace("{seq}", "1");
+    let path = path.replace("{userId}", "no-such-thing");
     let mut request = app.request(method.parse().unwrap(), &path);
     for (name, value) in headers {
         request = request.header(name, value);
@@ -264,7 +294,7 @@ async fn a_wrong_method_is_a_json_405_that_names_the_right_ones() {
             allowed.push("HEAD".to_owned());
         }
         allowed.push("OPTIONS".to_owned());
-        let path = path.replace("{id}", "x");
+        let path = path.replace("{id}", "x").replace("{userId}", "x");
         // An address below a resource with an id may be that of a thing with this id, too.
         let is_also_an_id =
             ["/api/projects/reorder", "/api/projects/batch"].contains(&path.as_str());

@@ -44,7 +44,7 @@ pub(crate) fn with_body() -> Vec<(Method, String, String)> {
         .into_iter()
         .filter(|(_, _, operation)| takes_json(operation))
         .map(|(method, path, _)| {
-            let address = path.replace("{id}", "x").replace("{seq}", "1");
+            let address = path.replace("{id}", "x").replace("{seq}", "1").replace("{userId}", "x");
             (method, path, address)
         })
         .collect()

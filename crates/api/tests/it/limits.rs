@@ -130,11 +130,11 @@ async fn connect(app: &TestApp) -> TcpStream {
     TcpStream::connect(app.base_url.strip_prefix("http://").unwrap()).await.unwrap()
 }
 
-/// Sends `begin`, then a byte every now and then until the server hangs up; what it said, and after how long.
-async fn drip(app: &TestApp, begin: &str, drop: &[u8]) -> (String, Duration) {
+/// Sends `head`, then a byte every now and then until the server hangs up; what it said, and after how long.
+async fn drip(app: &TestApp, head: &str, drop: &[u8]) -> (String, Duration) {
     let (mut reading, mut writing) = connect(app).await.into_split();
     let began = Instant::now();
-    writing.write_all(begin.as_bytes()).await.unwrap();
+    writing.write_all(head.as_bytes()).await.unwrap();
     let drop = drop.to_vec();
     let dripping = tokio::spawn(async move {
         while writing.write_all(&drop).await.is_ok() {

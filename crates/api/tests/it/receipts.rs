@@ -24,6 +24,7 @@ fn essence(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
 /// An app, a person's session, and the place of a change of a project in the ledger.
 async fn an_app() -> (TestApp, String, i64) {
     let app = TestApp::builder().at("2026-02-11T15:00:00Z").start().await;
+    app.a_person("ada", "member").await;
     let cookie = app.sign_in("admin", "admin").await;
     for id in ["p", "q", "gone"] {
         app.a_project(json!({ "id": id })).await;
@@ -90,6 +91,20 @@ fn changes(seq: i64) -> Vec<Change> {
         ),
         (post.clone(), "/api/projects/reorder", json!({ "ids": ["q", "p"] }), 200),
         (Method::DELETE, "/api/projects/gone", Value::Null, 200),
+        (
+            post.clone(),
+            "/api/projects/p/members",
+            json!({ "username": "ada", "role": "viewer" }),
+            201,
+        ),
+        (
+            post.clone(),
+            "/api/projects/p/members",
+            json!({ "username": "ada", "role": "owner" }),
+            200,
+        ),
+        (patch.clone(), "/api/projects/p/members/ada", json!({ "role": "editor" }), 200),
+        (Method::DELETE, "/api/projects/p/members/ada", Value::Null, 200),
         (
             post.clone(),
             "/api/agent/runs",

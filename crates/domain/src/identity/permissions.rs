@@ -92,6 +92,8 @@ permissions! {
     Public = "public": Viewer, None, [Read, Write, Ingest, Worker, Admin], AGENTS;
     /// To be a person who signed in.
     OwnAccount = "account": Viewer, None, [], PEOPLE;
+    /// To see and revoke one's own keys; with `administer`, those of everybody.
+    ManageKeys = "keys.manage": Viewer, None, [Admin], PEOPLE;
     /// To read projects, and who their members are.
     ReadProjects = "projects.read": Viewer, VIEWER, [Read], AGENTS;
     /// To create projects.
@@ -165,7 +167,14 @@ impl Permission {
     /// Whether the holder of the administrator token holds it: they operate the installation, and do not work in it.
     #[must_use]
     pub const fn is_for_the_administrator(self) -> bool {
-        matches!(self, Self::Public | Self::ReadLedger | Self::ProveLedger | Self::Administer)
+        matches!(
+            self,
+            Self::Public
+                | Self::ManageKeys
+                | Self::ReadLedger
+                | Self::ProveLedger
+                | Self::Administer
+        )
     }
 }
 

@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Permission, ProjectRole};
+use crate::ledger::{Line, SubjectKind};
+
+/// What belongs to no project and is everybody's: lines about it are told to all who may read the ledger. Lines about
+/// people, the order of projects and the installation are not.
+pub const CATALOG: [SubjectKind; 2] = [SubjectKind::Profile, SubjectKind::Capability];
 
 /// What a person is in each of the projects that they are a member of. Cheap to clone.
 pub type Memberships = Arc<BTreeMap<String, ProjectRole>>;
@@ -15,6 +20,12 @@ pub enum Reach {
     Everything,
     /// What belongs to these projects, by their ids.
     Projects(BTreeMap<String, ProjectRole>),
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self::NOTHING
+    }
 }
 
 impl Reach {
@@ -35,7 +46,7 @@ impl Reach {
 
     /// Both together.
     #[must_use]
-    pub(super) fn or(self, other: Self) -> Self {
+    pub fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Projects(mut ours), Self::Projects(theirs)) => {
                 for (id, role) in theirs {
@@ -55,6 +66,28 @@ impl Reach {
             Self::Everything => true,
             Self::Projects(projects) => project.is_some_and(|id| projects.contains_key(id)),
         }
+    }
+
+    /// Whether nothing is left out.
+    #[must_use]
+    pub const fn is_everything(&self) -> bool {
+        matches!(self, Self::Everything)
+    }
+
+    /// Whether a line of the ledger is told: one of a project within, or one about the [`CATALOG`].
+    #[must_use]
+    pub fn tells(&self, line: &Line) -> bool {
+        let is_of_catalog = || {
+            line.project_id.is_none()
+                && CATALOG.iter().any(|kind| kind.as_str() == line.subject_kind)
+        };
+        self.covers(line.project_id.as_deref()) || is_of_catalog()
+    }
+
+    /// The ids of the projects as a JSON array, for statements; none: no project is left out.
+    #[must_use]
+    pub fn to_json(&self) -> Option<String> {
+        self.ids().map(|ids| serde_json::json!(ids).to_string())
     }
 
     /// The ids of the projects, sorted; none: no project is left out.

@@ -10,8 +10,8 @@ pub use pilotdeck_storage::StoredProposal;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActionContext, Actions, Actor, Author, Collection, Document, Error, Kind, Map, Operation,
-    Permission, Proposal, Tx, Value, append, take_effect, version,
+    Access, ActionContext, Actions, Actor, Author, Collection, Document, Error, Kind, Map,
+    Operation, Permission, Proposal, Tx, Value, append, take_effect, version, written_run,
 };
 
 /// A proposal that was sent, and whether this request recorded it.
@@ -76,37 +76,43 @@ impl Actions {
     ///
     /// # Errors
     ///
-    /// [`Error::Taken`] if its id is that of an event which records no proposal; [`Error::Denied`], [`Error::Store`].
+    /// [`Error::Taken`] if its id is that of an event which records no proposal, or which the actor does not see;
+    /// [`Error::NotFound`] if its project, or its run, does not exist for an actor who does not reach everything;
+    /// [`Error::Denied`], [`Error::Store`].
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn propose(
         &self,
         actor: &Actor,
         proposal: &Proposal,
     ) -> Result<RecordedProposal, Error> {
-        let author = actor.require(Permission::WriteAgents)?;
-        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        let access = Access::new(actor, Permission::WriteAgents)?;
+        let (mut tx, before) = self.0.begin::<RecordedProposal>(actor, access.author()).await?;
         if let Some(before) = before {
+            access.to_document(Kind::Proposal, &before.id, &before.event)?;
             return Ok(before);
         }
         let now = self.0.clock.now();
         let run = match &proposal.run_ref {
-            Some(reference) => tx.runs().resolve(reference).await?,
+            Some(reference) => written_run(&mut tx, &access, reference).await?,
             None => None,
         };
         let run_id = run.as_ref().map(|run| run.id.as_str()).or(proposal.run_ref.as_deref());
         let of_run = run.as_ref().and_then(|run| run.project_id.as_deref());
         let event = proposal.event(proposal.project_id.as_deref().or(of_run), run_id, now);
+        let author = access.put_into(event.project_id())?;
         let id = event.id().to_string();
         if let Some(event) = tx.events().find(&id).await? {
-            if !is_proposal(&event.fields()?) {
+            if !access.sees_document(&event) || !is_proposal(&event.fields()?) {
                 return Err(Error::Taken { kind: Kind::Proposal, id });
             }
+            access.to_document(Kind::Proposal, &id, &event)?;
             let outcome = RecordedProposal { id, event, created: false };
-            return self.0.finish_unchanged(tx, actor, &author, outcome).await;
+            return self.0.finish_unchanged(tx, actor, access.author(), outcome).await;
         }
         let event =
             append(&mut tx, &author, now, Operation::ProposalRecorded, &event, None).await?;
-        self.0.finish(tx, actor, &author, RecordedProposal { id, event, created: true }).await
+        let recorded = RecordedProposal { id, event, created: true };
+        self.0.finish(tx, actor, access.author(), recorded).await
     }
 
     /// The newest proposals that `filter` lets through, with what became of them.
@@ -120,12 +126,11 @@ impl Actions {
         actor: &Actor,
         filter: &ProposalFilter,
     ) -> Result<Vec<StoredProposal>, Error> {
-        actor.require(Permission::ReadAgents)?;
+        let access = Access::new(actor, Permission::ReadAgents)?;
+        let ProposalFilter { project_id, pending, limit } = filter;
+        let (project_id, within) = (project_id.as_deref(), access.within());
         let mut tx = self.0.db.read().await?;
-        Ok(tx
-            .events()
-            .proposals(filter.project_id.as_deref(), filter.pending, filter.limit)
-            .await?)
+        Ok(tx.events().proposals(project_id, *pending, *limit, within).await?)
     }
 
     /// Accepts a proposal: does what it proposes, as an action. Accepting it again changes nothing.
@@ -141,16 +146,17 @@ impl Actions {
         id: &str,
         reason: Option<&str>,
     ) -> Result<Decision, Error> {
-        let author = actor.require(Permission::DecideProposals)?;
-        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        let access = Access::new(actor, Permission::DecideProposals)?;
+        let (mut tx, before) = self.0.begin::<Decision>(actor, access.author()).await?;
         if let Some(before) = before {
+            access.to_document(Kind::Proposal, id, &before.event)?;
             return Ok(before);
         }
         let now = self.0.clock.now();
-        let proposal = match undecided(&mut tx, id, Verdict::Accepted).await? {
-            Undecided::Proposal(proposal) => proposal,
+        let (proposal, author) = match undecided(&mut tx, &access, id, Verdict::Accepted).await? {
+            Undecided::Proposal(proposal, author) => (proposal, author),
             Undecided::Done(decision) => {
-                return self.0.finish_unchanged(tx, actor, &author, decision).await;
+                return self.0.finish_unchanged(tx, actor, access.author(), decision).await;
             }
         };
         let action = proposed_action(&proposal).map_err(Error::NotDoable)?;
@@ -176,9 +182,8 @@ impl Actions {
         if changes {
             tx.touch(Collection::Projects, now);
         }
-        self.0
-            .finish(tx, actor, &author, Decision { event, project: Some(project), decided: true })
-            .await
+        let decision = Decision { event, project: Some(project), decided: true };
+        self.0.finish(tx, actor, access.author(), decision).await
     }
 
     /// Rejects a proposal. Rejecting it again changes nothing.
@@ -193,28 +198,30 @@ impl Actions {
         id: &str,
         reason: Option<&str>,
     ) -> Result<Decision, Error> {
-        let author = actor.require(Permission::DecideProposals)?;
-        let (mut tx, before) = self.0.begin(actor, &author).await?;
+        let access = Access::new(actor, Permission::DecideProposals)?;
+        let (mut tx, before) = self.0.begin::<Decision>(actor, access.author()).await?;
         if let Some(before) = before {
+            access.to_document(Kind::Proposal, id, &before.event)?;
             return Ok(before);
         }
         let now = self.0.clock.now();
-        let proposal = match undecided(&mut tx, id, Verdict::Rejected).await? {
-            Undecided::Proposal(proposal) => proposal,
+        let (proposal, author) = match undecided(&mut tx, &access, id, Verdict::Rejected).await? {
+            Undecided::Proposal(proposal, author) => (proposal, author),
             Undecided::Done(decision) => {
-                return self.0.finish_unchanged(tx, actor, &author, decision).await;
+                return self.0.finish_unchanged(tx, actor, access.author(), decision).await;
             }
         };
         let event = rejection_event(&proposal, &decider(&author), reason, now);
         let event =
             append(&mut tx, &author, now, Operation::ProposalRejected, &event, None).await?;
-        self.0.finish(tx, actor, &author, Decision { event, project: None, decided: true }).await
+        let decision = Decision { event, project: None, decided: true };
+        self.0.finish(tx, actor, access.author(), decision).await
     }
 }
 
 enum Undecided {
-    /// It waits for a decision.
-    Proposal(Map<String, Value>),
+    /// It waits for a decision, in this name.
+    Proposal(Map<String, Value>, Author),
     /// It was decided in the same way before.
     Done(Decision),
 }
@@ -224,14 +231,21 @@ fn is_proposal(event: &Map<String, Value>) -> bool {
     kind.starts_with("proposal.") && kind != "proposal.rejected"
 }
 
-async fn undecided(tx: &mut Tx, id: &str, wanted: Verdict) -> Result<Undecided, Error> {
+async fn undecided(
+    tx: &mut Tx,
+    access: &Access,
+    id: &str,
+    wanted: Verdict,
+) -> Result<Undecided, Error> {
     let missing = || Error::not_found(Kind::Proposal, id);
-    let proposal = tx.events().find(id).await?.ok_or_else(missing)?.fields()?;
-    if !is_proposal(&proposal) {
+    let stored = tx.events().find(id).await?.ok_or_else(missing)?;
+    let proposal = stored.fields()?;
+    if !access.sees_document(&stored) || !is_proposal(&proposal) {
         return Err(missing());
     }
+    let author = access.to_document(Kind::Proposal, id, &stored)?;
     let Some(event) = tx.events().find(&decision_event_id(id)).await? else {
-        return Ok(Undecided::Proposal(proposal));
+        return Ok(Undecided::Proposal(proposal, author));
     };
     let verdict = Verdict::of(&event);
     if verdict != wanted {

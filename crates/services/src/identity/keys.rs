@@ -1,4 +1,4 @@
-//! Session keys: 256 random bits, of which only the hash is stored.
+//! What opens a door: 256 random bits, of which only the hash is stored.
 
 use std::fmt::Write as _;
 
@@ -7,9 +7,14 @@ use sha2::{Digest as _, Sha256};
 
 /// A new key, in hex.
 pub(super) fn mint() -> String {
-    let mut bytes = [0_u8; 32];
+    hex(&random::<32>())
+}
+
+/// Random bytes.
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0_u8; N];
     rand::rng().fill_bytes(&mut bytes);
-    hex(&bytes)
+    bytes
 }
 
 /// What is stored of a key. A plain hash is enough: the key has more entropy than anyone can try.

@@ -26,11 +26,19 @@ pub(super) struct Passwords {
     turns: Arc<Semaphore>,
     /// Whether a hash is one of the default password: the answer never changes.
     defaults: Arc<Mutex<HashMap<String, bool>>>,
+    /// How often a hash was computed.
+    #[cfg(test)]
+    computed: Arc<std::sync::atomic::AtomicU64>,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), defaults: Arc::default() }
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            defaults: Arc::default(),
+            #[cfg(test)]
+            computed: Arc::default(),
+        }
     }
 }
 
@@ -84,7 +92,14 @@ impl Passwords {
         defaults.insert(hash.to_owned(), is_default);
     }
 
+    #[cfg(test)]
+    pub(super) fn computed(&self) -> u64 {
+        self.computed.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        #[cfg(test)]
+        self.computed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
         tokio::task::spawn_blocking(work).await.expect("hashing does not panic")
     }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Duration, Utc};
+use pilotdeck_domain::identity::Username;
 use sha2::{Digest as _, Sha256};
 
 /// Failures by one account and address before they must wait.
@@ -21,7 +22,7 @@ const MOST: usize = 20_000;
 type Key = (Option<IpAddr>, Option<[u8; 32]>);
 
 /// An attempt that was counted as a failure until it is forgiven.
-pub(super) struct Attempt([Key; 2]);
+pub(super) struct Attempt(Vec<Key>);
 
 /// The counters.
 #[derive(Default)]
@@ -41,9 +42,20 @@ impl Throttle {
         address: Option<IpAddr>,
         now: DateTime<Utc>,
     ) -> Result<Attempt, u64> {
-        let account = Sha256::digest(username.as_bytes()).into();
-        let limits = [((address, Some(account)), PER_ACCOUNT), ((address, None), PER_ADDRESS)];
-        for (key, limit) in &limits {
+        // Names that are the same but for the case of their letters are one account.
+        let account = Sha256::digest(Username::folded(username).as_bytes()).into();
+        self.count(&[((address, Some(account)), PER_ACCOUNT), ((address, None), PER_ADDRESS)], now)
+    }
+
+    /// Counts a code that is tried for one account, wherever it comes from.
+    pub(super) fn begin_guess(&mut self, id: &str, now: DateTime<Utc>) -> Result<Attempt, u64> {
+        // No name to sign in with has a control character.
+        let account = Sha256::new().chain_update("\ncode\n").chain_update(id).finalize().into();
+        self.count(&[((None, Some(account)), PER_ACCOUNT)], now)
+    }
+
+    fn count(&mut self, limits: &[(Key, u32)], now: DateTime<Utc>) -> Result<Attempt, u64> {
+        for (key, limit) in limits {
             if let Some(window) = self.0.get(key).filter(|window| now < window.began + WINDOW)
                 && window.failures >= *limit
             {
@@ -52,22 +64,30 @@ impl Throttle {
             }
         }
         self.make_room(now);
-        for (key, _) in &limits {
+        for (key, _) in limits {
             let window = self.0.entry(*key).or_insert(Window { began: now, failures: 0 });
             if now >= window.began + WINDOW {
                 *window = Window { began: now, failures: 0 };
             }
             window.failures += 1;
         }
-        Ok(Attempt(limits.map(|(key, _)| key)))
+        Ok(Attempt(limits.iter().map(|(key, _)| *key).collect()))
     }
 
     /// The attempt was no failure: the account's earlier ones at this address are forgotten, too.
     pub(super) fn forgive(&mut self, attempt: &Attempt) {
-        let [account, address] = &attempt.0;
-        self.0.remove(account);
-        if let Some(window) = self.0.get_mut(address) {
-            window.failures = window.failures.saturating_sub(1);
+        self.withdraw(attempt);
+        for key in attempt.0.iter().filter(|(_, account)| account.is_some()) {
+            self.0.remove(key);
+        }
+    }
+
+    /// The attempt was no failure; those before it still count.
+    pub(super) fn withdraw(&mut self, attempt: &Attempt) {
+        for key in &attempt.0 {
+            if let Some(window) = self.0.get_mut(key) {
+                window.failures = window.failures.saturating_sub(1);
+            }
         }
     }
 
@@ -118,6 +138,34 @@ mod tests {
         throttle.forgive(&attempt);
 
         assert!(throttle.begin("ada", HERE, at(1)).is_ok());
+    }
+
+    #[test]
+    fn codes_are_counted_wherever_they_come_from_and_the_case_of_a_name_does_not_matter() {
+        let mut throttle = Throttle::default();
+        for _ in 0..PER_ACCOUNT {
+            throttle.begin_guess("user-1", at(0)).map(drop).unwrap();
+            throttle.begin("ada", HERE, at(0)).map(drop).unwrap();
+        }
+
+        assert!(throttle.begin_guess("user-1", at(1)).is_err());
+        assert!(throttle.begin_guess("user-2", at(1)).is_ok());
+        assert!(throttle.begin(" ADA ", HERE, at(1)).is_err());
+    }
+
+    #[test]
+    fn an_attempt_that_is_withdrawn_leaves_those_before_it() {
+        let mut throttle = Throttle::default();
+        for _ in 1..PER_ACCOUNT {
+            throttle.begin("ada", HERE, at(0)).map(drop).unwrap();
+        }
+        for _ in 0..3 {
+            let attempt = throttle.begin("ada", HERE, at(0)).map_err(drop).unwrap();
+            throttle.withdraw(&attempt);
+        }
+
+        assert!(throttle.begin("ada", HERE, at(0)).is_ok());
+        assert!(throttle.begin("ada", HERE, at(0)).is_err());
     }
 
     #[test]

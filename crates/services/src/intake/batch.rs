@@ -10,15 +10,16 @@ use pilotdeck_domain::identity::Author;
 use pilotdeck_domain::ledger::{Operation, SubjectKind};
 use pilotdeck_domain::times::WireTime;
 use pilotdeck_storage::{
-    Collection, Database, Document, Found, Generation, Next, StoredUsage, Tx, Wanted,
+    Collection, Database, Document, Found, Generation, KnownRun, Next, StoredUsage, Tx, Wanted,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{EventJob, Job, MAX_BATCH_BYTES, MAX_BATCH_ROWS, Work};
+use super::{EventJob, Job, MAX_BATCH_BYTES, MAX_BATCH_ROWS, Recorded, Work};
+use crate::access::{Access, project_of};
 use crate::events::{AppendedEvent, entry};
 use crate::receipts::Key;
-use crate::usage::PrintedUsage;
-use crate::{Answered, Error};
+use crate::usage::{PrintedUsage, Unrecorded};
+use crate::{Answered, Error, Kind};
 
 /// Requests that are written together.
 pub(super) struct Batch {
@@ -31,7 +32,7 @@ pub(super) struct Batch {
 /// What became of a request.
 enum Fate {
     Appended(AppendedEvent),
-    Recorded(Vec<StoredUsage>),
+    Recorded(Vec<Recorded>),
     Refused(Error),
 }
 
@@ -150,6 +151,9 @@ fn wanted(jobs: &[Job]) -> Wanted<'_> {
             }
             Work::Usage(records, _) => {
                 wanted.usage.extend(records.iter().map(|record| record.id.as_str()));
+                if !job.access.is_everywhere() {
+                    wanted.runs.extend(records.iter().filter_map(PrintedUsage::run));
+                }
             }
         }
     }
@@ -181,20 +185,34 @@ impl Writing {
         match &mut job.work {
             Work::Event(event, _) => {
                 if let Some((key, receipt)) = before {
-                    return Ok(Fate::Appended(key.outcome(receipt)?));
+                    let appended: AppendedEvent = key.outcome(receipt)?;
+                    job.access.to_document(Kind::Event, &appended.id, &appended.event)?;
+                    return Ok(Fate::Appended(appended));
                 }
-                let appended = self.append(&job.author, event);
+                let appended = self.append(&job.access, event)?;
                 self.keep(job.key.as_ref(), &appended);
                 Ok(Fate::Appended(appended))
             }
             Work::Usage(records, _) => {
                 if let Some((key, receipt)) = before {
-                    return Ok(Fate::Recorded(key.outcome(receipt)?));
+                    let recorded: Vec<Stored> = key.outcome(receipt)?;
+                    let recorded = recorded.into_iter().map(Recorded::from);
+                    return Ok(Fate::Recorded(
+                        recorded.map(|one| seen(&job.access, one)).collect(),
+                    ));
                 }
-                self.check(records)?;
-                let stored: Vec<StoredUsage> =
-                    records.iter().map(|record| self.record(&job.author, record)).collect();
-                self.keep(job.key.as_ref(), &stored);
+                self.check(&job.access, records)?;
+                let mut stored = Vec::with_capacity(records.len());
+                for record in records.iter() {
+                    stored.push(match self.record(&job.access, record) {
+                        Ok(stored) => Ok(stored),
+                        Err(error) => Err(Unrecorded::of(error)?),
+                    });
+                }
+                if job.key.is_some() {
+                    let kept: Vec<Stored> = stored.iter().cloned().map(Stored::from).collect();
+                    self.keep(job.key.as_ref(), &kept);
+                }
                 Ok(Fate::Recorded(stored))
             }
         }
@@ -209,33 +227,42 @@ impl Writing {
     }
 
     /// Appends an event, unless its id is taken: then that one is it.
-    fn append(&mut self, author: &Author, job: &mut EventJob) -> AppendedEvent {
+    fn append(&mut self, access: &Access, job: &mut EventJob) -> Result<AppendedEvent, Error> {
         let id = job.event.id().to_string();
+        // Whose it is is decided before it is looked up: who may not append it hears nothing of another one.
+        let author = self.settle(access, &mut job.event)?;
         if job.is_named
             && let Some(stored) = self.found.events.get(&id)
         {
-            return AppendedEvent { id, event: stored.clone(), created: false };
+            if !access.sees_document(stored) {
+                return Err(Error::Taken { kind: Kind::Event, id });
+            }
+            access.to_document(Kind::Event, &id, stored)?;
+            return Ok(AppendedEvent { id, event: stored.clone(), created: false });
         }
         // The time is that of the transaction: who reads on from the last event that they saw misses none.
         job.event.stamp(&self.ts);
-        self.settle(&mut job.event);
         let event = &job.event;
         self.tx.events().append_with_commit(event);
         let entry = entry(Operation::EventAppended, SubjectKind::Event, event);
-        self.tx.record(author, self.now, entry);
+        self.tx.record(&author, self.now, entry);
         let document = Document::from(event);
         if job.is_named {
             self.found.events.insert(id.clone(), document.clone());
         }
         self.is_changed = true;
-        AppendedEvent { id, event: document, created: true }
+        Ok(AppendedEvent { id, event: document, created: true })
     }
 
-    /// Events of clients that know only their session: the run is the session's, the project is the run's.
-    fn settle(&self, event: &mut Event) {
-        let Some(run) = event.run_id().and_then(|reference| self.found.run(reference)) else {
-            return;
+    /// Events of clients that know only their session: the run is the session's, the project is the run's. Who does not
+    /// reach everything names runs that they may write to.
+    fn settle(&self, access: &Access, event: &mut Event) -> Result<Author, Error> {
+        let reference = event.run_id().map(str::to_owned);
+        let run = match &reference {
+            Some(reference) => self.run(access, reference)?,
+            None => None,
         };
+        let Some(run) = run else { return access.put_into(event.project_id()) };
         if event.run_id() != Some(&run.id) {
             event.put_in_run(&run.id);
         }
@@ -244,32 +271,103 @@ impl Writing {
         {
             event.put_in_project(project_id);
         }
+        access.put_into(event.project_id())
+    }
+
+    /// The run that is referred to. It need not be there for those who reach everything.
+    fn run(&self, access: &Access, reference: &str) -> Result<Option<&KnownRun>, Error> {
+        let found = self.found.run(reference, |run| access.sees(run.project_id.as_deref()));
+        match found {
+            _ if access.is_everywhere() => {}
+            Some(run) => drop(access.to(Kind::Run, reference, run.project_id.as_deref())?),
+            None => return Err(Error::not_found(Kind::Run, reference)),
+        }
+        Ok(found)
     }
 
     /// Refuses records that cannot all be answered, before any of them is stored.
-    fn check(&self, records: &[PrintedUsage]) -> Result<(), InvalidInput> {
+    fn check(&self, access: &Access, records: &[PrintedUsage]) -> Result<(), InvalidInput> {
         let mut first: HashMap<&str, &Document> = HashMap::new();
         let mut answered = Answered::new("records");
         for record in records {
             let id = record.id.as_str();
             let own = &record.row.document;
-            let stored = self.found.usage.get(id);
+            let stored = self.found.usage.get(id).filter(|stored| access.sees_document(stored));
             answered.add(stored.unwrap_or_else(|| *first.entry(id).or_insert(own)))?;
         }
         Ok(())
     }
 
     /// Stores a usage record, unless its id is taken: then that one is it.
-    fn record(&mut self, author: &Author, record: &PrintedUsage) -> StoredUsage {
-        if let Some(stored) = self.found.usage.get(record.id.as_str()) {
-            return StoredUsage { created: false, document: stored.clone() };
+    fn record(&mut self, access: &Access, record: &PrintedUsage) -> Result<StoredUsage, Error> {
+        let author = access.put_into(record.entry.project_id.as_deref())?;
+        if !access.is_everywhere() {
+            self.check_run(access, record)?;
+        }
+        let id = record.id.as_str();
+        if let Some(stored) = self.found.usage.get(id) {
+            if !access.sees_document(stored) {
+                return Err(Error::Taken { kind: Kind::Usage, id: id.to_owned() });
+            }
+            access.to_document(Kind::Usage, id, stored)?;
+            return Ok(StoredUsage { created: false, document: stored.clone() });
         }
         self.tx.usage().append_with_commit(&record.row);
-        self.tx.record(author, self.now, record.entry.clone());
+        self.tx.record(&author, self.now, record.entry.clone());
         self.tx.touch(Collection::Usage, self.now);
         let document = record.row.document.clone();
         self.found.usage.insert(record.id.to_string(), document.clone());
         self.is_changed = true;
-        StoredUsage { created: true, document }
+        Ok(StoredUsage { created: true, document })
     }
+
+    /// A record of a call takes the place of the total of its run, or of its session's: it must not be that of a run which
+    /// the actor may not write to.
+    fn check_run(&self, access: &Access, record: &PrintedUsage) -> Result<(), Error> {
+        if let Some(reference) = record.entry.run_id.as_deref() {
+            self.run(access, reference)?;
+        } else if let Some(session) = &record.session_id
+            && self.found.run(session, |_| true).is_some()
+        {
+            let taken = || Error::Taken { kind: Kind::Session, id: session.clone() };
+            self.run(access, session).map_err(|_| taken())?;
+        }
+        Ok(())
+    }
+}
+
+/// What is kept of a record in a receipt. Those of before know no refusal.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Stored(StoredUsage),
+    Refused(Unrecorded),
+}
+
+impl From<Stored> for Recorded {
+    fn from(stored: Stored) -> Self {
+        match stored {
+            Stored::Stored(stored) => Ok(stored),
+            Stored::Refused(unrecorded) => Err(unrecorded),
+        }
+    }
+}
+
+impl From<Recorded> for Stored {
+    fn from(recorded: Recorded) -> Self {
+        match recorded {
+            Ok(stored) => Self::Stored(stored),
+            Err(unrecorded) => Self::Refused(unrecorded),
+        }
+    }
+}
+
+/// A record that was stored, unless it is out of reach by now.
+fn seen(access: &Access, recorded: Recorded) -> Recorded {
+    let stored = recorded?;
+    if access.sees_document(&stored.document) {
+        return Ok(stored);
+    }
+    let id = project_of(&stored.document).unwrap_or_default();
+    Err(Unrecorded::NotFound { kind: Kind::Project, id })
 }

@@ -1,12 +1,14 @@
-//! Who follows, with how many streams, and whether their session is still open.
+//! Who follows, with how many streams, and whether what lets them in still does.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
-use pilotdeck_domain::identity::Author;
+use pilotdeck_domain::identity::{Author, Memberships, Person, Role};
+use pilotdeck_domain::ids::KeyId;
 use tokio::sync::Notify;
+
+use super::End;
 
 /// One who holds streams.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +22,7 @@ struct Holder {
 #[derive(Debug, Default)]
 pub(super) struct Holders {
     counts: Mutex<HashMap<Arc<Holder>, usize>>,
-    sessions: Mutex<HashMap<String, Weak<Session>>>,
+    passes: Mutex<HashMap<Credential, Vec<Weak<Pass>>>>,
     left: Notify,
 }
 
@@ -31,20 +33,51 @@ pub(super) struct Slot {
     holder: Arc<Holder>,
 }
 
-/// A session that streams depend on.
-#[derive(Debug)]
-pub(super) struct Session {
-    pub(super) key: String,
-    is_over: AtomicBool,
+/// What lets a person follow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Credential {
+    /// A session, by its key.
+    Session(String),
+    /// A key, by its id.
+    Key(KeyId),
 }
 
-impl Session {
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
+/// What a person may, as streams were opened with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rights {
+    role: Role,
+    memberships: Memberships,
+}
+
+impl Rights {
+    pub(super) fn of(person: &Person) -> Self {
+        Self { role: person.role, memberships: person.memberships.clone() }
+    }
+}
+
+/// A credential that streams depend on, and what it was good for when they began.
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub(super) credential: Credential,
+    rights: Rights,
+    end: OnceLock<End>,
+}
+
+impl Pass {
+    /// Why the streams end, if they do.
+    pub(super) fn end(&self) -> Option<End> {
+        self.end.get().copied()
     }
 
-    pub(super) fn end(&self) {
-        self.is_over.store(true, Ordering::Relaxed);
+    /// Ends the streams unless the credential is good for the same as when they began; says whether it did.
+    pub(super) fn look_at(&self, rights: Option<&Rights>) -> bool {
+        let end = match (rights, &self.credential) {
+            (Some(rights), _) if *rights == self.rights => return false,
+            (Some(_), _) => End::AccessChanged,
+            (None, Credential::Session(_)) => End::SessionEnded,
+            (None, Credential::Key(_)) => End::KeyEnded,
+        };
+        self.end.set(end).is_ok()
     }
 }
 
@@ -92,30 +125,37 @@ impl Holders {
         }
     }
 
-    /// The session with this key, shared by all its streams.
-    pub(super) fn session(&self, key: &str) -> Arc<Session> {
-        let mut sessions = self.sessions();
-        if let Some(known) = sessions.get(key).and_then(Weak::upgrade) {
-            return known;
+    /// The pass of this credential, shared by all streams that began with the same rights.
+    pub(super) fn pass(&self, credential: Credential, rights: Rights) -> Arc<Pass> {
+        let mut passes = self.passes();
+        let known = passes.entry(credential.clone()).or_default();
+        known.retain(|pass| pass.strong_count() > 0);
+        let mut upgraded = known.iter().filter_map(Weak::upgrade);
+        if let Some(pass) = upgraded.find(|pass| pass.rights == rights && pass.end().is_none()) {
+            return pass;
         }
-        let session = Arc::new(Session { key: key.to_owned(), is_over: AtomicBool::new(false) });
-        sessions.insert(key.to_owned(), Arc::downgrade(&session));
-        session
+        let pass = Arc::new(Pass { credential, rights, end: OnceLock::new() });
+        known.push(Arc::downgrade(&pass));
+        pass
     }
 
-    /// All sessions that streams depend on.
-    pub(super) fn open_sessions(&self) -> Vec<Arc<Session>> {
-        let mut sessions = self.sessions();
-        sessions.retain(|_, session| session.strong_count() > 0);
-        sessions.values().filter_map(Weak::upgrade).filter(|session| !session.is_over()).collect()
+    /// All passes that streams depend on.
+    pub(super) fn open_passes(&self) -> Vec<Arc<Pass>> {
+        let mut passes = self.passes();
+        passes.retain(|_, passes| {
+            passes.retain(|pass| pass.strong_count() > 0);
+            !passes.is_empty()
+        });
+        let open = passes.values().flatten().filter_map(Weak::upgrade);
+        open.filter(|pass| pass.end().is_none()).collect()
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<Arc<Holder>, usize>> {
         self.counts.lock().expect("counting does not panic")
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<String, Weak<Session>>> {
-        self.sessions.lock().expect("looking up does not panic")
+    fn passes(&self) -> MutexGuard<'_, HashMap<Credential, Vec<Weak<Pass>>>> {
+        self.passes.lock().expect("looking up does not panic")
     }
 }
 

@@ -200,7 +200,7 @@ mod tests {
     fn lines_of_no_interest_are_passed_over_and_counted() {
         let mut ring = Ring::default();
         assert!(ring.push(line(1, 0)));
-        let elsewhere = Interest { project_id: Some("q".to_owned()), operations: None };
+        let elsewhere = Interest { project_id: Some("q".to_owned()), ..Interest::default() };
 
         assert_eq!(places(ring.after(0, Some(&elsewhere))), Some((vec![], 1)));
     }

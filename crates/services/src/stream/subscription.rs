@@ -7,7 +7,7 @@ use pilotdeck_domain::stream::Interest;
 use pilotdeck_storage::{Generation, LedgerStretch};
 use tokio::sync::watch;
 
-use super::holders::{Session, Slot};
+use super::holders::{Pass, Slot};
 use super::ring::{After, Told};
 use super::{Hub, News, PAGE, Standing};
 use crate::Error;
@@ -53,6 +53,10 @@ pub enum End {
     SlowReader,
     /// The session ended.
     SessionEnded,
+    /// The key was revoked, or is too old.
+    KeyEnded,
+    /// What the reader may see is not what it was. They may resume where they stand.
+    AccessChanged,
     /// The server stops. The reader may resume when it is back.
     Stopping,
     /// The ledger could not be read. The reader may resume where it stands.
@@ -66,6 +70,8 @@ impl End {
         match self {
             Self::SlowReader => "slow_reader",
             Self::SessionEnded => "session_ended",
+            Self::KeyEnded => "key_ended",
+            Self::AccessChanged => "access_changed",
             Self::Stopping => "stopping",
             Self::Unavailable => "unavailable",
         }
@@ -76,7 +82,7 @@ impl End {
 pub struct Subscription {
     hub: Arc<Hub>,
     news: watch::Receiver<News>,
-    session: Option<Arc<Session>>,
+    pass: Option<Arc<Pass>>,
     /// None: everything.
     interest: Option<Box<Interest>>,
     first: Option<Box<Message>>,
@@ -98,7 +104,7 @@ impl Subscription {
     pub(super) fn new(
         hub: Arc<Hub>,
         slot: Slot,
-        session: Option<Arc<Session>>,
+        pass: Option<Arc<Pass>>,
         interest: Interest,
         (generation, cursor, first): (Generation, i64, Message),
     ) -> Self {
@@ -107,7 +113,7 @@ impl Subscription {
         Self {
             hub,
             news,
-            session,
+            pass,
             interest: (!interest.is_everything()).then(|| Box::new(interest)),
             first: Some(Box::new(first)),
             generation,
@@ -146,6 +152,10 @@ impl Subscription {
                     Ordering::Greater => None,
                 }
             };
+            // Looked at after the lines: who may not see them any more is told before they are there.
+            if let Some(end) = self.end(news) {
+                return Message::Ended(end);
+            }
             let Some(after) = after else {
                 match Box::pin(self.begin_anew()).await {
                     Ok(message) => return message,
@@ -170,6 +180,9 @@ impl Subscription {
                     // Boxed: one who only waits should not carry the room for reading.
                     match Box::pin(self.replay()).await {
                         Ok(lines) => {
+                            if let Some(end) = self.end(news) {
+                                return Message::Ended(end);
+                            }
                             if let Some(message) = self.lines(lines) {
                                 return message;
                             }
@@ -200,23 +213,21 @@ impl Subscription {
 
     /// Ends when a reader that takes nothing was waited for long enough, or the stream is over.
     pub fn patience(&self) -> impl Future<Output = ()> + use<> {
-        let (mut news, session) = (self.news.clone(), self.session.clone());
+        let (mut news, pass) = (self.news.clone(), self.pass.clone());
         async move {
             let end = news.borrow().beats + PATIENCE;
             let is_over = |news: &News| {
                 news.is_closed
                     || news.beats >= end
-                    || session.as_ref().is_some_and(|session| session.is_over())
+                    || pass.as_ref().is_some_and(|pass| pass.end().is_some())
             };
             let _ = news.wait_for(is_over).await;
         }
     }
 
     fn end(&self, news: News) -> Option<End> {
-        if self.session.as_ref().is_some_and(|session| session.is_over()) {
-            return Some(End::SessionEnded);
-        }
-        news.is_closed.then_some(End::Stopping)
+        let end = self.pass.as_ref().and_then(|pass| pass.end());
+        end.or_else(|| news.is_closed.then_some(End::Stopping))
     }
 
     fn lines(&mut self, lines: Vec<Arc<Told>>) -> Option<Message> {
@@ -224,7 +235,7 @@ impl Subscription {
         Some(Message::Lines(lines))
     }
 
-    /// Goes on at the end of the ledger of another file.
+    /// Goes on at the end of the ledger: of another file.
     async fn begin_anew(&mut self) -> Result<Message, Error> {
         let Standing { generation, first_seq, last_seq } = self.hub.standing().await?;
         (self.generation, self.cursor, self.told) = (generation, last_seq, last_seq);
@@ -241,16 +252,27 @@ impl Subscription {
             return Ok(Vec::new());
         }
         let head = tx.ledger().head().await?.seq;
+        let interest = self.interest.as_deref();
+        let within = interest.and_then(|interest| interest.reach.to_json());
         let stretch = LedgerStretch {
             after: self.cursor,
             up_to: head.min(self.cursor + STRETCH),
-            project_id: self.interest.as_ref().and_then(|interest| interest.project_id.as_deref()),
-            operations: self.interest.as_ref().and_then(|interest| {
+            project_id: interest.and_then(|interest| interest.project_id.as_deref()),
+            operations: interest.and_then(|interest| {
                 interest.operations.as_ref().map(pilotdeck_domain::stream::Operations::names)
             }),
+            within: within.as_deref(),
             limit: PAGE,
         };
-        let lines = tx.ledger().stretch(stretch).await?;
+        let is_seen = interest.is_none_or(|interest| {
+            interest.project_id.is_none() || interest.reach.covers(interest.project_id.as_deref())
+        });
+        let lines = if is_seen { tx.ledger().stretch(stretch).await? } else { Vec::new() };
+        drop(tx);
+        if let Some(pass) = self.pass.as_ref().filter(|_| within.is_some()) {
+            // The table may tell of more than was heard of: of a member who was removed, and of what came then.
+            pass.look_at(self.hub.rights(&pass.credential).await?.as_ref());
+        }
         // A full page may end before the stretch does.
         self.cursor = match lines.last() {
             Some(line) if lines.len() == usize::try_from(PAGE).unwrap_or(usize::MAX) => line.seq,

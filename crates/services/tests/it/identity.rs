@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use chrono::Duration;
 use pilotdeck_domain::identity::{Actor, NewPassword};
-use pilotdeck_services::identity::{DEFAULT_PASSWORD, DEFAULT_USERNAME, SignedIn};
+use pilotdeck_services::identity::{DEFAULT_PASSWORD, DEFAULT_USERNAME, Origin, SignIn, SignedIn};
 use pilotdeck_services::{Error, Kind};
 
 use crate::world::{World, agent, person, stranger};
@@ -20,7 +20,18 @@ async fn world() -> World {
 }
 
 async fn sign_in(world: &World, password: &str) -> Result<SignedIn, Error> {
-    world.services.identity.sign_in(&stranger(), DEFAULT_USERNAME, password, HERE).await
+    sign_in_as(world, DEFAULT_USERNAME, password, HERE).await
+}
+
+async fn sign_in_as(
+    world: &World,
+    username: &str,
+    password: &str,
+    address: Option<IpAddr>,
+) -> Result<SignedIn, Error> {
+    let from = Origin { address, user_agent: None };
+    let sign_in = SignIn { username, password, code: None, from };
+    world.services.identity.sign_in(&stranger(), sign_in).await
 }
 
 fn new_password(password: &str) -> NewPassword {
@@ -51,10 +62,9 @@ async fn a_wrong_password_and_an_unknown_name_are_refused_alike_and_recorded() {
     let world = world().await;
 
     let wrong = sign_in(&world, "wrong").await.err().unwrap();
-    let unknown =
-        world.services.identity.sign_in(&stranger(), "nobody", "wrong", HERE).await.err().unwrap();
+    let unknown = sign_in_as(&world, "nobody", "wrong", HERE).await.err().unwrap();
     let long = "x".repeat(10_000);
-    let over_long = world.services.identity.sign_in(&stranger(), &long, &long, HERE).await;
+    let over_long = sign_in_as(&world, &long, &long, HERE).await;
 
     assert!(matches!((&wrong, &unknown), (Error::WrongCredentials, Error::WrongCredentials)));
     assert!(matches!(over_long, Err(Error::WrongCredentials)));
@@ -72,11 +82,7 @@ async fn after_ten_failures_even_the_right_password_must_wait() {
     }
 
     let throttled = sign_in(&world, DEFAULT_PASSWORD).await;
-    let elsewhere = world
-        .services
-        .identity
-        .sign_in(&stranger(), DEFAULT_USERNAME, DEFAULT_PASSWORD, THERE)
-        .await;
+    let elsewhere = sign_in_as(&world, DEFAULT_USERNAME, DEFAULT_PASSWORD, THERE).await;
     world.clock.turn(Duration::minutes(15));
     let later = sign_in(&world, DEFAULT_PASSWORD).await;
 
@@ -189,8 +195,7 @@ async fn neither_keys_nor_passwords_are_written_anywhere() {
     let identity = &world.services.identity;
     let first = sign_in(&world, DEFAULT_PASSWORD).await.unwrap();
     let me = person(&first.user.id);
-    let _ =
-        identity.sign_in(&stranger(), "typed-into-the-wrong-field", "hunter2-hunter2", HERE).await;
+    let _ = sign_in_as(&world, "typed-into-the-wrong-field", "hunter2-hunter2", HERE).await;
     identity
         .change_password(&me, &first.session_key, DEFAULT_PASSWORD, &new_password(SECRET), HERE)
         .await

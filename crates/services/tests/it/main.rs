@@ -12,4 +12,5 @@ mod receipts;
 mod runs;
 mod stream;
 mod usage;
+mod visibility;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pilotdeck_domain::identity::{Actor, Permission};
+use pilotdeck_domain::identity::{Actor, Permission, Reach};
 use pilotdeck_domain::ledger::{Change, Entry, Operation, SubjectKind};
 use pilotdeck_domain::stream::Interest;
 use pilotdeck_services::Error;
@@ -17,7 +17,7 @@ use crate::world::{World, agent, stranger};
 
 const EVERYTHING: Subscribe = Subscribe {
     since: None,
-    interest: Interest { project_id: None, operations: None },
+    interest: Interest { project_id: None, operations: None, reach: Reach::Everything },
     session_key: None,
     address: None,
     most_streams: 64,

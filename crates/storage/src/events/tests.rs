@@ -96,6 +96,7 @@ async fn pages_agree(rows: Vec<Row>, later: Vec<Row>, limit: i64) {
                         since: Some(time(since)),
                         before: None,
                         limit,
+                        within: None,
                     };
                     let mut wanted: Vec<String> = sqlx::query_scalar(MATCHING)
                         .bind(&filter.project_id)

@@ -379,7 +379,15 @@ fn filter() -> impl Strategy<Value = TokenFilter> {
     };
     (named("p"), named("a"), named("w"), named("s"), time(), time(), named("m")).prop_map(
         |(project_id, agent_id, workspace, source, since, until, model)| TokenFilter {
-            usage: UsageFilter { project_id, agent_id, workspace, source, since, until },
+            usage: UsageFilter {
+                project_id,
+                agent_id,
+                workspace,
+                source,
+                since,
+                until,
+                within: None,
+            },
             model,
         },
     )

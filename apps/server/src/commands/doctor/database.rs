@@ -8,9 +8,11 @@ use pilotdeck_domain::clock::Clock;
 use pilotdeck_domain::ledger::Head;
 use pilotdeck_services::Services;
 use pilotdeck_services::ledger::{Verdict, verify_signed};
+use pilotdeck_services::operations::BackupSettings;
 use pilotdeck_storage::{Database, Durability, LedgerStretch, join};
 
 use super::Findings;
+use super::files::BACKUPS;
 use crate::exposure::{self, Facts};
 use crate::secret;
 use crate::settings::{self, Settings, beside};
@@ -50,7 +52,14 @@ pub(super) async fn check(
     };
     file(&database, is_whole, served, findings).await;
     ledger(&database, is_whole, findings).await;
-    let services = Services::new(database, Clock::default());
+    let mut services = Services::new(database, Clock::default());
+    if let Some(settings) = settings
+        && let Some(kept) = &settings.backups
+        && let Ok(operations) = settings.operations(path)
+    {
+        services = services.with_operations(operations);
+        backups(&services, kept, findings).await;
+    }
     let is_default = services.identity.default_password_in_use().await.unwrap_or(false);
     services.close().await;
     exposure(settings, is_default, findings);
@@ -152,6 +161,7 @@ async fn look(database: &Database, is_whole: bool) -> Result<Found, String> {
             project_id: None,
             operations: None,
             limit: PAGE,
+            within: None,
         };
         let lines = tx.ledger().stretch(stretch).await.map_err(|error| unreadable(&error))?;
         let Some(end_of_page) = lines.last() else {
@@ -173,11 +183,52 @@ async fn look(database: &Database, is_whole: bool) -> Result<Found, String> {
 
 /// The time of the last line.
 async fn times(tx: &mut pilotdeck_storage::Tx, seq: i64) -> Result<Option<DateTime<Utc>>, String> {
-    let stretch =
-        LedgerStretch { after: seq - 1, up_to: seq, project_id: None, operations: None, limit: 1 };
+    let stretch = LedgerStretch {
+        after: seq - 1,
+        up_to: seq,
+        project_id: None,
+        operations: None,
+        limit: 1,
+        within: None,
+    };
     let lines = tx.ledger().stretch(stretch).await;
     let lines = lines.map_err(|error| format!("it cannot be read: {error}"))?;
     Ok(lines.first().and_then(|line| line.ts.as_str().parse().ok()))
+}
+
+/// The backups that the server makes.
+async fn backups(services: &Services, settings: &BackupSettings, findings: &mut Findings) {
+    let folder = settings.folder.display();
+    let step = "see what the server says of it: GET /api/admin/backups, or its log";
+    let figures = match services.operations.backup_figures().await {
+        Ok(figures) => figures,
+        Err(error) => return findings.fail(BACKUPS, format!("{folder}: {error}"), step),
+    };
+    if figures.bad > 0 {
+        let message =
+            format!("{} of {} backups in {folder} are damaged", figures.bad, figures.kept);
+        findings.fail(
+            BACKUPS,
+            message,
+            "look at that disk, and make one elsewhere now: pilotdeck backup --output FILE",
+        );
+    }
+    match figures.age {
+        None => findings.warn(BACKUPS, format!("there is none in {folder} that counts"), step),
+        Some(age) if age > settings.every * 2 => {
+            let message = format!("the newest is {} hours old", age.as_secs() / 3_600);
+            findings.warn(BACKUPS, message, step);
+        }
+        Some(_) if figures.last_proof_held != Some(true) => {
+            findings.warn(BACKUPS, "the newest proof did not hold, or there is none", step);
+        }
+        Some(age) if findings.is_fine(BACKUPS) => {
+            let hours = age.as_secs() / 3_600;
+            findings
+                .ok(BACKUPS, format!("{} are kept, the newest is {hours} hours old", figures.kept));
+        }
+        Some(_) => {}
+    }
 }
 
 fn exposure(settings: Option<&Settings>, password_is_default: bool, findings: &mut Findings) {

@@ -3,18 +3,21 @@
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use pilotdeck_services::operations::BackupSettings;
 use pilotdeck_storage::room_beside;
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use super::Findings;
 use crate::secret;
-use crate::settings::{self, beside};
+use crate::settings::{self, Settings, beside};
 
 const FILES: &str = "permissions";
 const DISK: &str = "disk";
-const BACKUPS: &str = "backups";
+pub(super) const BACKUPS: &str = "backups";
 /// What the server keeps free.
 const RESERVE: u64 = pilotdeck_services::operations::RESERVE_BYTES;
 /// Less than this much is soon used up.
@@ -22,10 +25,15 @@ const SCARCE: u64 = 1 << 30;
 /// A backup older than this would lose too much.
 const OLD: Duration = Duration::from_hours(48);
 
-pub(super) fn check(database: &Path, findings: &mut Findings) {
+pub(super) fn check(database: &Path, settings: Option<&Settings>, findings: &mut Findings) {
     permissions(database, findings);
     disk(database, findings);
-    backups(database, findings);
+    match settings.map(|settings| settings.backups.as_ref()) {
+        Some(Some(backups)) => scheduled(backups, findings),
+        Some(None) => unscheduled(database, findings),
+        // What is wrong with the settings is said already.
+        None => {}
+    }
 }
 
 /// What others may do with a file.
@@ -123,46 +131,38 @@ fn disk(database: &Path, findings: &mut Findings) {
     }
 }
 
-/// Backups are looked for where they are kept, and beside the database.
-fn backups(database: &Path, findings: &mut Findings) {
-    let kept = settings::backup_folder();
-    if let Some(folder) = &kept {
-        let writable = tempfile_in(folder);
-        if let Err(error) = writable {
-            return findings.fail(
-                BACKUPS,
-                format!("nothing can be written to {}: {error}", folder.display()),
-                format!(
-                    "make it, and give it to the user of the server: mkdir -p {0} && chmod 700 {0}",
-                    folder.display()
-                ),
-            );
-        }
-    }
-    let folders: Vec<PathBuf> = kept.into_iter().chain([folder_of(database).to_owned()]).collect();
+/// Without a schedule, backups are looked for beside the database.
+fn unscheduled(database: &Path, findings: &mut Findings) {
     let name = database.file_name().unwrap_or_default().to_string_lossy().into_owned() + ".bak.";
-    let newest = folders.iter().filter_map(|folder| newest(folder, &name).ok().flatten()).max();
-    let step = "make one now: pilotdeck backup --output FILE, best on another disk";
+    let newest = newest(folder_of(database), &name).ok().flatten();
+    let step = "let the server make them (PM_BACKUP_DIR), best on another disk";
     match newest.map(|newest| SystemTime::now().duration_since(newest).unwrap_or_default()) {
-        None => findings.warn(BACKUPS, "there is none where this looks for them", step),
+        None => findings.warn(BACKUPS, "none is made by a schedule, and none is here", step),
         Some(age) if age > OLD => {
-            findings.warn(
-                BACKUPS,
-                format!("the newest is {} hours old", age.as_secs() / 3_600),
-                step,
-            );
+            let hours = age.as_secs() / 3_600;
+            findings.warn(BACKUPS, format!("the newest one here is {hours} hours old"), step);
         }
         Some(age) => {
-            findings.ok(BACKUPS, format!("the newest is {} hours old", age.as_secs() / 3_600))
+            let hours = age.as_secs() / 3_600;
+            findings.ok(BACKUPS, format!("the newest one here is {hours} hours old"));
         }
     }
 }
 
-/// Writes a file and removes it again.
-fn tempfile_in(folder: &Path) -> io::Result<()> {
-    let file = folder.join(format!(".pilotdeck-doctor-{}", std::process::id()));
-    fs::OpenOptions::new().write(true).create_new(true).open(&file)?;
-    fs::remove_file(&file)
+/// Whether the server can keep backups where it is to.
+fn scheduled(settings: &BackupSettings, findings: &mut Findings) {
+    let folder = settings.folder.display();
+    match access(&settings.folder, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => {}
+        Err(Errno::NOENT) => {
+            let step = format!("mkdir -p -m 700 {folder}, and give it to the user of the server");
+            findings.warn(BACKUPS, format!("{folder} is not there yet"), step);
+        }
+        Err(error) => {
+            let message = format!("nothing can be written to {folder}: {error}");
+            findings.fail(BACKUPS, message, "give it to the user of the server: chown");
+        }
+    }
 }
 
 /// When the newest backup in a folder was written.
