@@ -181,5 +181,5 @@ test('an owner chooses the members of a project, and the last owner stays', asyn
   await ada.goto('/projects/proj-atlas/settings')
   await ada.getByRole('button', { name: 'Leave' }).click()
   await ada.getByRole('dialog').getByRole('button', { name: 'Leave' }).click()
-  await expect(ada.getByText('A project needs an owner.')).toBeVisible()
+  await expect(ada.getByText('A project needs an owner. Make somebody else an owner first.', { exact: true })).toBeVisible()
 })
