@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 
 import type { Browser, Page } from '@playwright/test'
 
+import { barriers } from './axe'
 import { type Agent, expect, PASSWORD, test, type PilotDeck } from './pilotdeck'
 
 const WORDS = 'words of somebody else'
@@ -171,7 +172,7 @@ test('an owner chooses the members of a project, and the last owner stays', asyn
   const ada = await somebody(browser, server, page, 'ada', 'member')
   await page.goto('/projects/proj-atlas/settings')
   const members = page.getByRole('region', { name: 'Members' })
-  await members.getByRole('button', { name: 'Person' }).click()
+  await members.getByRole('button', { name: 'Choose a person' }).click()
   await page.getByRole('option', { name: 'ada' }).click()
   await members.getByRole('combobox', { name: 'Role', exact: true }).click()
   await page.getByRole('option', { name: /Owner/ }).click()
@@ -183,3 +184,49 @@ test('an owner chooses the members of a project, and the last owner stays', asyn
   await ada.getByRole('dialog').getByRole('button', { name: 'Leave' }).click()
   await expect(ada.getByText('A project needs an owner. Make somebody else an owner first.', { exact: true })).toBeVisible()
 })
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`pages about people shut nobody out and fit a phone, in the ${colorScheme} theme`, async ({ agent, page, server }) => {
+    test.setTimeout(180_000)
+    await agent.project('proj-atlas', { name: 'Atlas' })
+    const api = page.context().request
+    await api.post(`${server.url}/api/users`, { data: { username: 'ada', password: WORDS, fullName: 'Ada Lovelace', email: 'ada@example.org' } })
+    await api.post(`${server.url}/api/projects/proj-atlas/members`, { data: { username: 'ada', role: 'owner' } })
+    await api.post(`${server.url}/api/invitations`, { data: { role: 'viewer', fullName: 'Grace Hopper' } })
+    await api.post(`${server.url}/api/keys`, { data: { name: 'Nightly', scopes: ['read', 'admin'] } })
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    const found: string[] = []
+    const look = async (what: string) => {
+      await page.waitForTimeout(400)
+      found.push(...(await barriers(page)).map((barrier) => `${what}: ${barrier}`))
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+      if (overflow > 0) found.push(`${what} is ${overflow} px too wide`)
+    }
+    for (const width of [1280, 360]) {
+      await page.setViewportSize({ width, height: 800 })
+      await page.goto('/people')
+      await expect(page.getByText('Grace Hopper')).toBeVisible()
+      await look('people')
+      await page.getByRole('button', { name: 'Open Ada Lovelace' }).click()
+      await expect(page.getByText('Not signed in anywhere.')).toBeVisible()
+      await look('person')
+      await page.keyboard.press('Escape')
+      await page.getByRole('button', { name: 'Invite', exact: true }).click()
+      await expect(page.getByRole('button', { name: 'Make the link' })).toBeVisible()
+      await look('invite')
+      await page.goto('/settings')
+      await expect(page.getByText('Nightly')).toBeVisible()
+      await look('settings')
+      await page.getByRole('button', { name: 'New key' }).click()
+      await expect(page.getByRole('button', { name: 'Make key' })).toBeVisible()
+      await look('key')
+      await page.goto('/projects/proj-atlas/settings')
+      await expect(page.getByRole('button', { name: 'Add member' })).toBeVisible()
+      await look('members')
+      await page.goto('/join#token')
+      await expect(page.getByRole('button', { name: 'Join' })).toBeVisible()
+      await look('join')
+    }
+    expect(found).toEqual([])
+  })
+}
