@@ -23,7 +23,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
-use pilotdeck_domain::identity::{Actor, Permission};
+use pilotdeck_domain::identity::{Actor, ActorKind, Permission};
 use pilotdeck_services::Services;
 
 use crate::client;

@@ -154,9 +154,9 @@ async fn list_members(services: Data<Services>, caller: Caller, id: Id) -> ApiRe
 )]
 #[post("/api/projects/{id}/members")]
 async fn add_member(services: Data<Services>, caller: Caller, id: Id, body: Body) -> ApiResult {
-    let (id, name) = (text(&body.0, "userId")?, text(&body.0, "username")?);
-    let user = id
-        .or(name)
+    let (user_id, username) = (text(&body.0, "userId")?, text(&body.0, "username")?);
+    let user = user_id
+        .or(username)
         .ok_or_else(|| ApiError::invalid("userId", "userId or username must name a user"))?;
     let added = services.members.add(&caller, &id.0, user, role(&body.0)?).await?;
     Ok(data(&view(&added.member))

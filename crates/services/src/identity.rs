@@ -186,7 +186,9 @@ impl Identity {
         match self.open_session(&stranger, proven).await {
             Ok(session_key) => {
                 self.forgive(&attempt);
-                guess.iter().for_each(|guess| self.forgive(guess));
+                if let Some(guess) = &guess {
+                    self.forgive(guess);
+                }
                 let password_is_default = password == DEFAULT_PASSWORD;
                 Ok(SignedIn { user: account.user.clone(), session_key, password_is_default })
             }

@@ -69,8 +69,7 @@ async fn hostile_queries_are_understood_or_refused_and_no_failure_of_ours() {
 
     for (method, path, operation) in operations() {
         // No backup and no user is called `x`: their names are times, and minted.
-        let is_nothing =
-            path == "/api/admin/backups/{id}" || path.starts_with("/api/users/{id}");
+        let is_nothing = path == "/api/admin/backups/{id}" || path.starts_with("/api/users/{id}");
         if method != Method::GET || is_nothing {
             continue;
         }

@@ -209,15 +209,11 @@ impl Identity {
         let code = plain(code.ok_or(Error::SecondFactorRequired)?);
         if code.len() == RECOVERY_CHARS {
             let hash = recovery_hash(user, &code);
-            return match tx.identity().use_code(user, &hash).await? {
-                true => Ok(Some("recovery code")),
-                false => Err(Error::WrongCode),
-            };
+            let is_used = tx.identity().use_code(user, &hash).await?;
+            return if is_used { Ok(Some("recovery code")) } else { Err(Error::WrongCode) };
         }
-        match self.takes(tx, user, &factor.sealed, &code, now).await? {
-            true => Ok(Some("code")),
-            false => Err(Error::WrongCode),
-        }
+        let is_taken = self.takes(tx, user, &factor.sealed, &code, now).await?;
+        if is_taken { Ok(Some("code")) } else { Err(Error::WrongCode) }
     }
 
     /// Takes a code of the app: the one of this half minute, or of the one before or after; each once.
