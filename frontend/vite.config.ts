@@ -17,6 +17,8 @@ export default defineConfig({
       colorMode: false,
       ui: {
         colors: { primary: 'teal', neutral: 'slate', success: 'emerald', info: 'sky', warning: 'amber', error: 'rose' },
+        // Paler, the second line of an alert would be too hard to read.
+        alert: { slots: { description: 'opacity-100' } },
         empty: { defaultVariants: { variant: 'naked' } },
       },
       // Every icon that the sources name is in the bundle: the page asks no other host for anything.
@@ -27,7 +29,7 @@ export default defineConfig({
   ],
   resolve: { alias: { '@': fileURLToPath(new URL('src', import.meta.url)) } },
   // The specification of the ledger is shown where it is verified.
-  server: { proxy: { '/api': { target: server, changeOrigin: false } }, fs: { allow: ['.', '../docs'] } },
+  server: { proxy: { '/api': { target: server, changeOrigin: false }, '/health': { target: server, changeOrigin: false }, '/metrics': { target: server, changeOrigin: false } }, fs: { allow: ['.', '../docs'] } },
   build: { target: 'es2022', reportCompressedSize: false, chunkSizeWarningLimit: 700 },
   test: {
     environment: 'happy-dom',

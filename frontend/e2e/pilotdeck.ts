@@ -11,16 +11,23 @@ import { test as base, expect, type APIRequestContext, type Page } from '@playwr
 const PASSWORD = 'a password for the journeys'
 const STARTS_WITHIN_MS = 20_000
 
+/** Variables of the environment, of a server that has a folder. */
+export type Settings = (folder: string) => Record<string, string>
+
 /** A real server on a database of its own, in a temporary folder. */
 export class PilotDeck {
   private process: ChildProcess | undefined
   private readonly folder = mkdtempSync(join(tmpdir(), 'pilotdeck-journey-'))
   private said = ''
 
-  private constructor(private readonly port: number) {}
+  private constructor(
+    private readonly port: number,
+    private readonly settings: Settings,
+  ) {}
 
-  static async start(): Promise<PilotDeck> {
-    const server = new PilotDeck(await freePort())
+  /** `settings` are further variables of its environment. */
+  static async start(settings: Settings = () => ({})): Promise<PilotDeck> {
+    const server = new PilotDeck(await freePort(), settings)
     await server.up()
     return server
   }
@@ -33,7 +40,7 @@ export class PilotDeck {
   async up() {
     const program = process.env.PILOTDECK_PROGRAM
     if (!program) throw new Error('PILOTDECK_PROGRAM must name the binary')
-    const environment = { PATH: process.env.PATH, HOME: process.env.HOME, PM_PORT: String(this.port) }
+    const environment = { PATH: process.env.PATH, HOME: process.env.HOME, PM_PORT: String(this.port), ...this.settings(this.folder) }
     this.process = spawn(program, ['serve', '--db', join(this.folder, 'pm.db')], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
     const keep = (chunk: Buffer) => (this.said += chunk.toString())
     this.process.stdout?.on('data', keep)
@@ -113,6 +120,8 @@ export class Agent {
 }
 
 interface Fixtures {
+  /** Further variables of the server's environment. */
+  settings: Settings
   /** A server of this test alone. */
   server: PilotDeck
   /** An agent of that server. */
@@ -124,8 +133,9 @@ interface Fixtures {
 }
 
 export const test = base.extend<Fixtures>({
-  server: async ({}, use) => {
-    const server = await PilotDeck.start()
+  settings: [async ({}, use) => use(() => ({})), { option: true }],
+  server: async ({ settings }, use) => {
+    const server = await PilotDeck.start(settings)
     await use(server)
     await server.remove()
   },

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 
-import { ago, amount, compact, cost, duration } from './format'
+import { i18n } from '@/app/i18n'
+
+import { ago, amount, bytes, compact, cost, duration } from './format'
 
 test('costs show what there is, down to fractions of a cent', () => {
   expect(cost(12.5)).toBe('$12.50')
@@ -30,4 +32,20 @@ test('times are told from now on', () => {
 
 test('large counts are rounded', () => {
   expect(compact(31_456_789)).toBe('31.5M')
+})
+
+test('durations are Chinese where the page is', () => {
+  i18n.global.locale.value = 'zh'
+
+  expect(duration(8_100_000)).toBe('2 小时 15 分')
+
+  i18n.global.locale.value = 'en'
+})
+
+test('sizes have the unit that fits', () => {
+  expect(bytes(0)).toBe('0 B')
+  expect(bytes(1023)).toBe('1,023 B')
+  expect(bytes(9_826_304)).toBe('9.4 MiB')
+  expect(bytes(21_191_872_512)).toBe('19.7 GiB')
+  expect(bytes(Number.NaN)).toBe('–')
 })

@@ -17,7 +17,7 @@ const MINUTE = 60
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
-const language = () => (i18n.global.locale.value === 'zh' ? 'zh-CN' : 'en')
+const language = () => (i18n.global.locale.value === 'zh' ? ('zh-CN' as const) : ('en' as const))
 
 const formats = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat | Intl.RelativeTimeFormat>()
 
@@ -111,15 +111,32 @@ export function ago(time: string, now: number): string {
   return format.format(Math.round(seconds / DAY / 365), 'year')
 }
 
-/** 3723000 milliseconds as `1h 2m`. */
+/** How the units of durations are written; Chinese ones stand apart from the figures. */
+const UNITS = {
+  en: { ms: ' ms', s: 's', m: 'm', h: 'h', d: 'd', gap: ' ' },
+  'zh-CN': { ms: ' 毫秒', s: ' 秒', m: ' 分', h: ' 小时', d: ' 天', gap: ' ' },
+}
+
+/** 3723000 milliseconds as `1h 2m`, in Chinese as `1 小时 2 分`. */
 export function duration(milliseconds: number): string {
   if (!Number.isFinite(milliseconds) || milliseconds < 0) return '–'
-  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`
+  const unit = UNITS[language()]
+  if (milliseconds < 1000) return `${Math.round(milliseconds)}${unit.ms}`
   const seconds = Math.floor(milliseconds / 1000)
-  if (seconds < MINUTE) return `${seconds}s`
-  if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)}m ${seconds % MINUTE}s`
-  if (seconds < DAY) return `${Math.floor(seconds / HOUR)}h ${Math.floor((seconds % HOUR) / MINUTE)}m`
-  return `${Math.floor(seconds / DAY)}d ${Math.floor((seconds % DAY) / HOUR)}h`
+  if (seconds < MINUTE) return `${seconds}${unit.s}`
+  if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)}${unit.m}${unit.gap}${seconds % MINUTE}${unit.s}`
+  if (seconds < DAY) return `${Math.floor(seconds / HOUR)}${unit.h}${unit.gap}${Math.floor((seconds % HOUR) / MINUTE)}${unit.m}`
+  return `${Math.floor(seconds / DAY)}${unit.d}${unit.gap}${Math.floor((seconds % DAY) / HOUR)}${unit.h}`
+}
+
+const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+
+/** 9826304 as `9.4 MiB`. */
+export function bytes(value: number): string {
+  if (!Number.isFinite(value)) return '–'
+  const power = Math.min(SIZES.length - 1, value < 1024 ? 0 : Math.floor(Math.log2(value) / 10))
+  const figure = value / 1024 ** power
+  return `${number(figure, power === 0 || figure >= 100 ? 0 : 1)} ${SIZES[power]}`
 }
 
 const minute = useNow({ interval: 15_000 })

@@ -126,9 +126,8 @@ fn request(operation: &str, name: &str, seq: i64) -> (Method, String, Value) {
         "POST /api/projects/{id}/members" => json!({ "username": "new", "role": "viewer" }),
         "PATCH /api/projects/{id}/members/{userId}" => json!({ "role": "editor" }),
         "PUT /api/projects/{id}" | "PATCH /api/projects/{id}" => json!({ "notes": operation }),
-        "POST /api/agent/runs" => json!({ "projectId": project }),
+        "POST /api/agent/runs" | "POST /api/agent/events" => json!({ "projectId": project }),
         "PATCH /api/agent/runs/{id}" => json!({ "title": "t" }),
-        "POST /api/agent/events" => json!({ "projectId": project }),
         "POST /api/agent/usage" => json!({ "projectId": project, "totalTokens": 1 }),
         "POST /api/agent/actions" => {
             json!({ "projectId": project, "actions": [{ "type": "set_priority", "params": { "priority": "low" } }] })
@@ -165,8 +164,11 @@ fn verdict(answer: &Answer, operation: &str, name: &str) -> String {
     // What was done to one of many has its own status.
     let of_item = answer.body.pointer("/data/results/0/status").and_then(Value::as_u64);
     let is_list = match operation {
-        "POST /api/projects/reorder" | "GET /api/ledger" | "GET /api/agent/proposals" => true,
-        "GET /api/stats" | "GET /api/projects" => true,
+        "POST /api/projects/reorder"
+        | "GET /api/ledger"
+        | "GET /api/agent/proposals"
+        | "GET /api/stats"
+        | "GET /api/projects" => true,
         _ => operation.starts_with("GET /api/agent/") && !operation.ends_with("{id}"),
     };
     match (status, answer.code()) {
@@ -615,7 +617,9 @@ fn fields_of(document: &Value, schema: &Value, named: &mut BTreeSet<String>, dep
             }
         }
         Value::Array(items) => {
-            items.iter().for_each(|item| fields_of(document, item, named, depth + 1));
+            for item in items {
+                fields_of(document, item, named, depth + 1);
+            }
         }
         _ => {}
     }
@@ -744,26 +748,25 @@ async fn what_was_answered_once_is_not_answered_again_to_whoever_left() {
         ),
         (Method::POST, "/api/agent/proposals/yes-own/accept", json!({})),
     ];
-    let ask = |place: usize| {
-        let (method, path, body) = &requests[place];
+    let ask = |place: usize, (method, path, body): &(Method, &str, Value)| {
         let request = app.request(method.clone(), path).with_cookie(&ada).json(body);
         request.header("idempotency-key", format!("key-{place}"))
     };
     let mut first = BTreeMap::new();
-    for place in 0..requests.len() {
-        let answer = ask(place).send().await;
-        assert!(answer.status.is_success(), "{:?}: {}", requests[place], answer.text);
+    for (place, request) in requests.iter().enumerate() {
+        let answer = ask(place, request).send().await;
+        assert!(answer.status.is_success(), "{request:?}: {}", answer.text);
         first.insert(place, answer.text);
     }
     for (place, text) in &first {
-        assert_eq!(&ask(*place).send().await.text, text);
+        assert_eq!(&ask(*place, &requests[*place]).send().await.text, text);
     }
 
     let left = app.delete("/api/projects/p-own/members/ada").with_cookie(&ada).send().await;
 
     assert_eq!(left.status, 200, "{}", left.text);
-    for place in 0..requests.len() {
-        let answer = ask(place).send().await;
+    for (place, request) in requests.iter().enumerate() {
+        let answer = ask(place, request).send().await;
         // Who has no project left has nothing to order.
         let is_whole = answer.status == 404 || answer.status == 403;
         let results = &answer.body["data"]["results"][0];
@@ -771,7 +774,7 @@ async fn what_was_answered_once_is_not_answered_again_to_whoever_left() {
             || results["status"] == 404
             || results["success"] == false
             || answer.body["data"].as_array().is_some_and(Vec::is_empty);
-        assert!(is_hidden, "{:?}: {}", requests[place], answer.text);
+        assert!(is_hidden, "{request:?}: {}", answer.text);
         assert!(!answer.text.contains("Apollo"), "{}", answer.text);
     }
 }

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 
-import { i18n } from '@/app/i18n'
+import { canSay, i18n } from '@/app/i18n'
+import en from '@/app/messages.en'
 import zh from '@/app/messages.zh'
 
 import type { Line } from './ledger.api'
+import { GROUPS } from './operations'
 import { sentence, type Names } from './sentences'
 
 const NAMES: Names = {
@@ -30,6 +32,8 @@ const line = (operation: string, fields: Partial<Line>): Line => ({
   hash: '',
   ...fields,
 })
+
+const messageAt = (path: string) => path.split('.').reduce<unknown>((tree, key) => (tree as Record<string, unknown> | undefined)?.[key], (en as Record<string, Record<string, unknown>>).ledger?.sentences)
 
 const changed = (before: object, after: object) => line('project.updated', { subjectId: 'p1', projectId: 'p1', change: { before, after } })
 
@@ -72,6 +76,35 @@ describe('a line says', () => {
     expect(sentence(line('user.sign_in_refused', { actorKind: 'anybody', actorId: null, change: { address: '::1', reason: 'wrong password' } }), NAMES)).toBe(
       'A sign-in from ::1 was refused: wrong password',
     )
+  })
+
+  test('what became of backups and deploy jobs', () => {
+    const system = { actorKind: 'system', actorId: null } as const
+    expect(sentence(line('backup.made', { subjectId: 'pm_backup_1.db', change: { bytes: 2 ** 20 } }), NAMES)).toBe('admin made the backup pm_backup_1.db (1 MiB)')
+    expect(sentence(line('backup.failed', { ...system, change: { reason: 'disk gone' } }), NAMES)).toBe('A backup could not be made: disk gone')
+    expect(sentence(line('backup.failed', { ...system, subjectId: 'a.db', change: { reason: 'a row is missing' } }), NAMES)).toBe(
+      'The backup a.db did not hold when it was proven: a row is missing',
+    )
+    expect(sentence(line('deploy.finished', { ...system, subjectId: 'job-1', change: { state: 'failed', exitCode: 3 } }), NAMES)).toBe('The deploy job job-1 failed (exit code 3)')
+  })
+
+  test('who may do what from now on', () => {
+    const member = { subjectKind: 'member', subjectId: 'u2', projectId: 'p1' }
+    expect(sentence(line('member.added', { ...member, change: { after: { userId: 'u2', username: 'ada', role: 'editor' } } }), NAMES)).toBe('admin added ada as editor in Atlas')
+    expect(sentence(line('member.changed', { ...member, change: { before: { role: 'editor' }, after: { role: 'owner' }, username: 'ada' } }), NAMES)).toBe('admin made ada owner in Atlas')
+    expect(sentence(line('key.created', { subjectId: 'k1', change: { after: { name: 'Nightly' } } }), NAMES)).toBe('admin created the API key Nightly')
+    expect(sentence(line('user.updated', { subjectId: 'u1', change: { before: { role: 'member' }, after: { role: 'admin' } } }), NAMES)).toBe(
+      'admin changed Role of the user admin: member → administrator',
+    )
+    expect(sentence(line('session.ended', { change: { userId: 'u1' } }), NAMES)).toBe('admin ended a session')
+  })
+
+  test('every operation that is filtered by has a sentence', () => {
+    const unknown = Object.values(GROUPS)
+      .flatMap(({ operations }) => operations)
+      .filter((operation) => !canSay(`ledger.sentences.${operation}`) && typeof messageAt(operation) !== 'object')
+
+    expect(unknown).toEqual([])
   })
 
   test('the words of an operation that is not known yet', () => {

@@ -1,5 +1,5 @@
 import { canSay, say } from '@/app/i18n'
-import { number } from '@/design/format'
+import { bytes, number } from '@/design/format'
 import { spoken } from '@/design/words'
 
 import type { Line } from './ledger.api'
@@ -20,6 +20,8 @@ type Fields = Record<string, unknown>
 const SHORT = 60
 /** Fields that change with every other one. */
 const SILENT = new Set(['updatedAt', 'sort_order'])
+/** Fields that put something to use, or out of it. */
+const SWITCHES = new Set(['enabled', 'isActive'])
 
 /** What a line says, as a sentence in the language of the page. */
 export function sentence(line: Line, names: Names): string {
@@ -50,10 +52,12 @@ function agentOf(line: Line, names: Names): string | undefined {
 
 /** A change of one field that fits into the sentence, of several, or none that is worth a word. */
 function form(line: Line): string {
+  if (line.operation === 'deploy.finished') return String((line.change as Fields).state)
+  if (line.operation === 'backup.failed') return line.subjectId ? 'named' : 'plain'
   if (!line.operation.endsWith('.updated')) return hasTitle(line) ? 'named' : 'plain'
   const changed = changedFields(line)
   if (changed.length === 0) return 'touched'
-  if (changed.length === 1 && changed[0] === 'enabled') return documents(line).after.enabled ? 'on' : 'off'
+  if (changed.length === 1 && SWITCHES.has(changed[0] ?? '')) return documents(line).after[changed[0] ?? ''] ? 'on' : 'off'
   return changed.length === 1 && isShort(changed[0], line) ? 'field' : 'fields'
 }
 
@@ -94,6 +98,11 @@ function facts(line: Line, names: Names): Record<string, string> {
     title: title ? say('ledger.quoted', { text: short(title) }) : say(line.operation === 'action.applied' ? 'ledger.anAction' : 'ledger.anEvent'),
     address: typeof change.address === 'string' ? change.address : '–',
     reason: typeof change.reason === 'string' ? reasonText(change.reason) : '',
+    size: typeof change.bytes === 'number' ? bytes(change.bytes) : '–',
+    role: roleText(after.role ?? before.role),
+    member: String(after.username ?? before.username ?? change.username ?? line.subjectId ?? ''),
+    owner: typeof change.userId === 'string' && change.userId !== line.actorId ? say('ledger.owner', { user: names.user(change.userId) ?? say('ledger.actors.person') }) : '',
+    exit: typeof change.exitCode === 'number' ? number(change.exitCode) : '–',
   }
 }
 
@@ -102,13 +111,18 @@ function reasonText(reason: string): string {
   return canSay(path) ? say(path) : reason
 }
 
+function roleText(role: unknown): string {
+  const path = `ledger.roles.${String(role)}`
+  return canSay(path) ? say(path) : String(role ?? '–')
+}
+
 function subjectOf(line: Line, names: Names): string {
   const { before, after } = documents(line)
   const told = [after.name, after.title, before.name, before.title].find((value) => typeof value === 'string' && value !== '')
   const id = line.subjectId ?? ''
   if (line.subjectKind === 'project') return (id && names.project(id)) || String(told ?? id)
   if (line.subjectKind === 'run') return short(names.run(id)?.title || String(told ?? id))
-  if (line.subjectKind === 'user') return (id && names.user(id)) || say('ledger.actors.person')
+  if (line.subjectKind === 'user') return (id && names.user(id)) || String(after.username ?? before.username ?? (line.change as Fields).username ?? say('ledger.actors.person'))
   return short((id && names.entry(id)) || String(told ?? id))
 }
 
@@ -129,6 +143,7 @@ function valueText(field: string, value: unknown, line: Line): string {
   if (Array.isArray(value)) return value.length > 0 ? value.map((item) => (typeof item === 'string' ? item : JSON.stringify(item))).join(', ') : say('design.none')
   if (typeof value === 'number') return field === 'progress' ? `${number(value)}%` : number(value, 4)
   if (typeof value !== 'string') return JSON.stringify(value)
+  if (field === 'role') return roleText(value)
   if (field === 'status') return spoken(line.subjectKind === 'run' ? 'run' : 'status', value)
   return field === 'priority' ? spoken('priority', value) : value
 }

@@ -1,13 +1,14 @@
 import { onScopeDispose, ref, shallowRef } from 'vue'
 
-import { ApiFailure } from '@/api/client'
+import type { ApiFailure } from '@/api/client'
+import { useLines } from '@/app/connection'
 
 import { cancelDeploy, getDeployLog, getDeployStatus, startDeploy, type DeployStatus } from './operations.api'
 
 /** How often a job that runs is looked at, in milliseconds. The server itself goes away in the middle of it. */
-const LOOK_MS = 1_500
+const LOOK_MS = 1_000
 
-/** The deploy job, looked at as long as it runs, also while the server restarts. */
+/** The deploy job, looked at as long as it runs, also while the server restarts; one that others start is noticed. */
 export function useDeploy() {
   const status = shallowRef<DeployStatus>()
   const log = shallowRef<string[]>([])
@@ -16,22 +17,31 @@ export function useDeploy() {
   const isAway = ref(false)
   let timer: ReturnType<typeof setTimeout> | undefined
   let isOver = false
+  let looks = 0
 
   async function look() {
     clearTimeout(timer)
+    const mine = (looks += 1)
     try {
-      const [found, lines] = await Promise.all([getDeployStatus(), getDeployLog()])
+      // In this order: the log of a job that ended is whole.
+      const found = await getDeployStatus()
+      const lines = await getDeployLog()
+      if (isOver || mine !== looks) return
       status.value = found
-      log.value = lines
+      if (lines.length !== log.value.length || lines.at(-1) !== log.value.at(-1)) log.value = lines
       error.value = undefined
       isAway.value = false
     } catch (failure) {
+      if (isOver || mine !== looks) return
       if (status.value?.state === 'running') isAway.value = true
       else error.value = failure as ApiFailure
     }
-    if (!isOver && (isAway.value || status.value?.state === 'running')) timer = setTimeout(() => void look(), LOOK_MS)
+    if (isAway.value || status.value?.state === 'running') timer = setTimeout(() => void look(), LOOK_MS)
   }
 
+  useLines(({ operation }) => {
+    if (operation.startsWith('deploy.')) void look()
+  }, () => void look())
   onScopeDispose(() => {
     isOver = true
     clearTimeout(timer)
