@@ -1,11 +1,7 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-
 import type { Page } from '@playwright/test'
 
+import { barriers } from './axe'
 import { type Agent, expect, test } from './pilotdeck'
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 /** Every page there is, with something to show on it. */
 const PAGES = [
@@ -29,6 +25,7 @@ const PAGES = [
   '/operations/restore',
   '/operations/deploy',
   '/operations/health',
+  '/people',
   '/connect',
   '/settings',
   '/nothing-here',
@@ -54,17 +51,6 @@ async function settled(page: Page) {
   await expect(page.locator('main').last()).toBeVisible()
   await expect(page.locator('[role=status][aria-label=Loading]')).toHaveCount(0)
   await page.waitForTimeout(300)
-}
-
-async function barriers(page: Page): Promise<string[]> {
-  await page.evaluate(axe)
-  const found = await page.evaluate(async () => {
-    const { axe } = globalThis as unknown as { axe: { run: (options: object) => Promise<{ violations: { id: string; impact: string; nodes: { target: string[]; failureSummary: string }[] }[] }> } }
-    return (await axe.run({ resultTypes: ['violations'] })).violations
-  })
-  return found
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.target.join(' ')} (${node.failureSummary.split('\n')[1]?.trim()})`).join('; ')}`)
 }
 
 for (const colorScheme of ['light', 'dark'] as const) {
@@ -101,7 +87,7 @@ test('a full walk asks no other server for anything, and every message is there 
       await expect(page.locator('html')).toHaveAttribute('lang', language === 'zh' ? 'zh-CN' : 'en')
       await settled(page)
       // What is not translated shows as the path of its message.
-      const raw = (await page.locator('body').innerText()).match(/\b(app|design|words|failures|identity|projects|runs|events|history|profiles|capabilities|usage|insights|ledger|operations)\.[a-z]+[a-zA-Z.]+\b/g)
+      const raw = (await page.locator('body').innerText()).match(/\b(app|design|words|failures|identity|people|account|projects|runs|events|history|profiles|capabilities|usage|insights|ledger|operations)\.[a-z]+[a-zA-Z.]+\b/g)
       expect(raw?.filter((word) => !/^(event|run|project|usage)\./.test(word)) ?? [], `${language} ${path}`).toEqual([])
     }
   }

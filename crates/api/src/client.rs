@@ -48,7 +48,16 @@ pub(crate) fn is_local(request: &ServiceRequest) -> bool {
     peer.is_loopback()
         && !is_trusted(peer, &surface.setup.trusted_proxies)
         && hosts::is_loopback(hosts::without_port(host))
-        && !OF_PROXIES.iter().any(|name| headers.contains_key(name))
+        && !is_proxied(headers)
+}
+
+/// Whether a proxy brought the request though none is expected: whoever sent it may be anywhere.
+pub(crate) fn is_by_unknown_proxy(request: &ServiceRequest, trusted: &[IpNet]) -> bool {
+    trusted.is_empty() && is_proxied(request.headers())
+}
+
+fn is_proxied(headers: &HeaderMap) -> bool {
+    OF_PROXIES.iter().any(|name| headers.contains_key(name))
 }
 
 fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {

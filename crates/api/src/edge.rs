@@ -222,9 +222,12 @@ impl Area {
 fn secure(headers: &mut HeaderMap, area: Area) {
     let policy = match area {
         Area::Explorer => {
-            "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+            "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         }
-        Area::Api => "default-src 'none'; frame-ancestors 'none'",
+        Area::Api => {
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        }
         Area::Pages => {
             "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
              font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \

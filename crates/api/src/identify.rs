@@ -15,7 +15,7 @@ use crate::console::is_for_people;
 use crate::edge::RequestId;
 use crate::error::{ApiError, ErrorCode};
 use crate::server::{Setup, Surface};
-use crate::{cross_origin, sessions};
+use crate::{client, cross_origin, sessions};
 
 /// The header of the agent token.
 pub(crate) const AGENT_HEADER: &str = "X-PM-Agent-Token";
@@ -119,6 +119,8 @@ fn principals(
         Some(secret) if agent.or(token).is_some_and(|sent| matches(sent, secret)) => {
             principals.push(Principal::Agent);
         }
+        // The door is open to this machine. What a proxy lets through it is not of this machine.
+        None if client::is_by_unknown_proxy(request, &setup.trusted_proxies) => {}
         // Who says who they are may do what they may, and no more, also where nobody has to.
         None if principals.is_empty() && !has_key => principals.push(Principal::Anybody),
         Some(_) | None => {}

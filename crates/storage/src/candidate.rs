@@ -222,10 +222,12 @@ fn hold(found: &Schema, ours: &Schema, is_current: bool) -> Result<(), Candidate
         let is_ours = match ours.get(name) {
             Some(our) if our.kind != item.kind => false,
             Some(our) if item.acts() => !is_current || our.sql == item.sql,
-            Some(our) => our.sql == item.sql || item.is_harmless(&our.sql),
+            Some(our) => our.sql == item.sql || item.is_harmless(&our.sql, is_current),
             // Tables and indexes of others do nothing by themselves, unless they reach out for what is ours.
             None if item.acts() || item.is_virtual() => false,
-            None if item.kind == "index" => !ours.contains_key(&item.table) || item.is_harmless(""),
+            None if item.kind == "index" => {
+                !ours.contains_key(&item.table) || item.is_harmless("", true)
+            }
             None => !item.has("REFERENCES"),
         };
         if !is_ours {
@@ -266,11 +268,12 @@ impl Item {
     }
 
     /// Whether a table or an index has nothing active that the one of PilotDeck has not. The texts themselves differ: older
-    /// programs wrote them in their own way.
-    fn is_harmless(&self, ours: &str) -> bool {
+    /// programs wrote them in their own way, and referred from runs to projects.
+    fn is_harmless(&self, ours: &str, is_current: bool) -> bool {
         let ours = Self { sql: ours.to_owned(), kind: String::new(), table: String::new() };
         let is_expression = self.kind == "index" && self.sql.matches('(').count() > 1;
-        !is_expression && ACTIVE.iter().all(|word| !self.has(word) || ours.has(word))
+        let may = |word: &str| ours.has(word) || (word == "REFERENCES" && !is_current);
+        !is_expression && ACTIVE.iter().all(|word| !self.has(word) || may(word))
     }
 
     fn has(&self, word: &str) -> bool {

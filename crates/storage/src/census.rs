@@ -18,7 +18,8 @@ macro_rules! tables {
 
 // Not those that follow from them, and not what is forgotten by itself: sessions and receipts.
 tables! {
-    "projects" "project_members" "agent_runs" "agent_events" "agent_profiles" "agent_capabilities" "token_usage_records" "users" "ledger"
+    "projects" "project_members" "agent_runs" "agent_events" "agent_profiles" "agent_capabilities"
+    "token_usage_records" "users" "people" "api_keys" "invitations" "second_factors" "recovery_codes" "ledger"
     "ledger_checkpoints"
 }
 

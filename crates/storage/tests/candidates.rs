@@ -111,6 +111,16 @@ async fn columns_that_compute_and_checks_that_never_end_are_no_way_in() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_older_pilotdeck_is_taken_as_it_made_it() {
+    let folder = tempfile::tempdir().unwrap();
+
+    let candidate = examine(&folder, Path::new(OLDER)).await.unwrap();
+
+    assert_eq!(candidate.report().from_version, 4);
+    drop(candidate.close().await);
+}
+
+#[tokio::test]
 async fn the_triggers_of_an_older_file_never_run() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hostile.db");

@@ -213,7 +213,7 @@ impl TestApp {
         self.services.close().await;
         let again = self.again.clone();
         drop(self);
-        again.start().await
+        Box::pin(again.start()).await
     }
 
     /// Keeps the app from changing anything until the returned unit of work is dropped. After five seconds it gives up

@@ -3,6 +3,7 @@ import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
 import { onSignedOut } from '@/api/client'
 import { identityRoutes } from '@/contexts/identity/identity.routes'
 import { useIdentity } from '@/contexts/identity/identity.store'
+import type { Permission } from '@/contexts/identity/permissions'
 import { insightsRoutes } from '@/contexts/insights/insights.routes'
 import { ledgerRoutes } from '@/contexts/ledger/ledger.routes'
 import { operationsRoutes } from '@/contexts/operations/operations.routes'
@@ -21,6 +22,8 @@ declare module 'vue-router' {
     parent?: string
     /** Whether nobody needs to be signed in. */
     isOpen?: boolean
+    /** What it takes to see the page. */
+    needs?: Permission
   }
 }
 
@@ -46,6 +49,7 @@ export const router = createRouter({
       component: () => import('@/contexts/identity/SignInPage.vue'),
       meta: { title: 'identity.signIn', isOpen: true },
     },
+    { path: '/join', name: 'join', component: () => import('@/contexts/identity/JoinPage.vue'), meta: { title: 'people.join.title', isOpen: true } },
     { path: '/', component: () => import('./AppShell.vue'), children: pages },
   ],
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },

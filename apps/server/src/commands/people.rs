@@ -38,8 +38,8 @@ impl Said {
 /// Does what the command asks for, on the database file.
 pub(crate) async fn run(command: UserCommand) -> Result<()> {
     let to = match &command {
-        UserCommand::List(to) => to,
-        UserCommand::Add(AddArgs { to, .. })
+        UserCommand::List(to)
+        | UserCommand::Add(AddArgs { to, .. })
         | UserCommand::SetRole(SetRoleArgs { to, .. })
         | UserCommand::SetPassword(SetPasswordArgs { to, .. })
         | UserCommand::Invite(InviteArgs { to, .. })

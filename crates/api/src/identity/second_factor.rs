@@ -90,7 +90,7 @@ struct SecondFactorAnswer {
 /// A second factor that waits for its first code.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "written field by field")]
-struct BegunAnswer {
+struct SecondFactorBegunAnswer {
     /// Always true.
     success: Yes,
     /// What the app is to know: the one copy there is.
@@ -127,7 +127,7 @@ async fn get_second_factor(services: Data<Services>, caller: Caller) -> ApiResul
     tag = "auth",
     request_body = PasswordBody,
     responses(
-        (status = 200, description = "What the app is to know", body = BegunAnswer),
+        (status = 200, description = "What the app is to know", body = SecondFactorBegunAnswer),
         (status = 401, description = "Nobody signed in, or the password is another one", body = crate::openapi::Failure),
         (status = 409, description = "There is a second factor already", body = crate::openapi::Failure),
         (status = 429, description = "Too many failures; `Retry-After` says when to try again", body = crate::openapi::Failure),

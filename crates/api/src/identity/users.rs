@@ -263,6 +263,7 @@ async fn reset_second_factor(services: Data<Services>, caller: Caller, id: Id) -
 }
 
 /// A field that null empties.
+#[expect(clippy::option_option, reason = "it is absent, emptied or given")]
 fn emptied<T>(body: &Map<String, Value>, field: &str, value: Option<T>) -> Option<Option<T>> {
     body.contains_key(field).then_some(value)
 }

@@ -89,7 +89,7 @@ async fn answers_of_the_api_are_not_kept_and_forbid_everything() {
     assert_eq!(api.header("cache-control"), Some("no-store"));
     assert_eq!(
         api.header("content-security-policy"),
-        Some("default-src 'none'; frame-ancestors 'none'")
+        Some("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
     );
     assert!(api.headers.get_all("vary").iter().any(|vary| vary == "Cookie"));
     assert_eq!(api.header("content-type"), Some("application/json"));

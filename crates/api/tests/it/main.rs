@@ -28,6 +28,7 @@ mod projects;
 mod proposals;
 mod receipts;
 mod runs;
+mod security;
 mod stream;
 mod usage;
 mod visibility;

@@ -446,8 +446,7 @@ async fn an_archive_has_every_row_and_says_that_it_is_whole() {
     assert_eq!(tail["rows"], rows);
     let before = text.trim_end().rfind('\n').unwrap() + 1;
     let digest = Sha256::digest(&text.as_bytes()[..before]);
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(tail["sha256"], digest);
+    assert_eq!(tail["sha256"], pilotdeck_domain::ledger::hex(&digest));
     assert_eq!(operations(&app).await.last().unwrap(), "database.exported");
     assert!(leftovers(app.folder()).is_empty());
 }

@@ -622,7 +622,7 @@ async fn the_database_file_has_nothing_that_opens_a_door() {
     for secret in &secrets {
         assert!(!holds(secret.as_bytes()), "{secret}");
     }
-    assert!(!holds(&raw) && !holds(session[..32].as_bytes()));
+    assert!(!holds(&raw) && !holds(&session.as_bytes()[..32]));
     let ledger = app.get("/api/ledger?limit=2000").with_cookie(&admin).send().await;
     assert!(secrets.iter().all(|secret| !ledger.text.contains(secret)));
 }

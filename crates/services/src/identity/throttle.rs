@@ -1,9 +1,10 @@
-//! Failed sign-ins are counted by account and address, and by address alone.
+//! Failed sign-ins are counted by account and network, and by network alone: an IPv4 address, or the 64 bits of an IPv6
+//! address that are given to one customer, who may use any of the addresses behind them.
 //!
 //! The counts live in memory: whoever can restart the server needs no guessing.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use chrono::{DateTime, Duration, Utc};
 use pilotdeck_domain::identity::Username;
@@ -18,7 +19,7 @@ const WINDOW: Duration = Duration::minutes(15);
 /// Counters kept; when there are more, those of the oldest windows go first.
 const MOST: usize = 20_000;
 
-/// What is counted together: the address, and the digest of the account's name (people type passwords there).
+/// What is counted together: the network, and the digest of the account's name (people type passwords there).
 type Key = (Option<IpAddr>, Option<[u8; 32]>);
 
 /// An attempt that was counted as a failure until it is forgiven.
@@ -42,6 +43,7 @@ impl Throttle {
         address: Option<IpAddr>,
         now: DateTime<Utc>,
     ) -> Result<Attempt, u64> {
+        let address = address.map(network);
         // Names that are the same but for the case of their letters are one account.
         let account = Sha256::digest(Username::folded(username).as_bytes()).into();
         self.count(&[((address, Some(account)), PER_ACCOUNT), ((address, None), PER_ADDRESS)], now)
@@ -102,6 +104,14 @@ impl Throttle {
             let median = began[began.len() / 2];
             self.0.retain(|_, window| window.began > median);
         }
+    }
+}
+
+/// The network that an address belongs to.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
     }
 }
 
@@ -176,5 +186,19 @@ mod tests {
         }
 
         assert!(throttle.begin("one-more", HERE, at(0)).is_err());
+    }
+
+    #[test]
+    fn the_addresses_of_one_network_are_one_guesser() {
+        let mut throttle = Throttle::default();
+        for turn in 0..u16::try_from(PER_ACCOUNT).unwrap() {
+            let address = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 2, turn, 0, 0, turn));
+            assert!(throttle.begin("ada", Some(address), at(0)).is_ok());
+        }
+
+        let next = "2001:db8:1:2:ffff::1".parse().unwrap();
+        let elsewhere = "2001:db8:1:3::1".parse().unwrap();
+        assert!(throttle.begin("ada", Some(next), at(0)).is_err());
+        assert!(throttle.begin("ada", Some(elsewhere), at(0)).is_ok());
     }
 }

@@ -36,15 +36,13 @@ impl Identity<'_> {
         invitation: &Invitation,
         token_hash: &str,
     ) -> Result<(), StoreError> {
-        let projects = serde_json::to_string(&invitation.projects)
-            .map_err(|error| sqlx::Error::Encode(error.into()))?;
         sqlx::query(INSERT_INVITATION)
             .bind(invitation.id.as_str())
             .bind(token_hash)
             .bind(invitation.role.as_str())
             .bind(&invitation.full_name)
             .bind(&invitation.email)
-            .bind(projects)
+            .bind(sqlx::types::Json(&invitation.projects))
             .bind(invitation.invited_by.as_ref().map(UserId::as_str))
             .bind(invitation.created_at.as_str())
             .bind(invitation.expires_at.as_str())

@@ -72,9 +72,17 @@ export const useIdentity = defineStore('identity', () => {
     },
     /** Calls `listener` when the person signs out, here or in another tab. */
     onOut: (listener: () => void) => void outListeners.add(listener),
-    signIn: async (username: string, password: string) => {
-      become(await identity.signIn(username, password))
+    signIn: async (username: string, password: string, code?: string) => {
+      become(await identity.signIn(username, password, code))
       tabs.postMessage('in')
+    },
+    /** Accepts an invitation. Whoever was signed in here before is so no more, and what they see goes with them. */
+    join: async (token: string, username: string, password: string) => {
+      const user = await identity.join({ token, username, password })
+      const wasAnother = account.value !== undefined
+      tabs.postMessage('in')
+      if (wasAnother) location.assign('/')
+      else become(user)
     },
     signOut: async () => {
       // A session that is over cannot be ended once more.

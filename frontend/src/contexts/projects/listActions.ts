@@ -14,6 +14,10 @@ export interface ListActions {
   save: (project: Project, change: ProjectChange, said?: string) => void
   move: (project: Project, target: { before?: string; after?: string }) => void
   copy: (text: string) => void
+  /** Whether the person may change this project; without one: any. */
+  mayWrite: (project?: Project) => boolean
+  /** Whether they may delete it. */
+  mayDelete: (project: Project) => boolean
   /** Whether the order is the manual one, so that things can be moved within it. */
   isManual: () => boolean
 }
@@ -45,13 +49,13 @@ export function useProjectMenu() {
   return (project: Project): DropdownMenuItem[][] => [
     [
       { label: t('projects.list.open'), icon: 'i-lucide-arrow-right', kbds: ['enter'], onSelect: () => actions.open(project) },
-      { label: t('design.edit'), icon: 'i-lucide-pencil', kbds: ['E'], onSelect: () => actions.edit(project) },
+      ...(actions.mayWrite(project) ? [{ label: t('design.edit'), icon: 'i-lucide-pencil', kbds: ['E'], onSelect: () => actions.edit(project) }] : []),
       { label: t('projects.list.copyId'), icon: 'i-lucide-copy', onSelect: () => actions.copy(project.id) },
     ],
-    [
+    !actions.mayWrite(project) ? [] : [
       { label: t('projects.fields.status'), icon: 'i-lucide-circle-dashed', children: [words('status', PROJECT_STATUSES, project)] },
       { label: t('projects.fields.priority'), icon: 'i-lucide-chevrons-up', children: [words('priority', PRIORITIES, project)] },
     ],
-    [{ label: t('design.delete'), icon: 'i-lucide-trash-2', color: 'error', kbds: ['delete'], onSelect: () => actions.remove([project]) }],
-  ]
+    !actions.mayDelete(project) ? [] : [{ label: t('design.delete'), icon: 'i-lucide-trash-2', color: 'error' as const, kbds: ['delete'], onSelect: () => actions.remove([project]) }],
+  ].filter(({ length }) => length > 0)
 }

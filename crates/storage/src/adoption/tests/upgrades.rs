@@ -12,8 +12,8 @@ use sqlx::Connection as _;
 use super::{File, OLD_SCHEMA, now, two_hours_ahead};
 use crate::adoption::create_schema;
 use crate::{
-    Census, Database, Durability, LedgerFilter, OpenOptions, Opened, ledger, migrations, open,
-    previous_files,
+    Candidate, Census, Database, Durability, LedgerFilter, OpenOptions, Opened, Scratch, ledger,
+    migrations, open, previous_files,
 };
 
 /// Rows of each kind.
@@ -198,7 +198,12 @@ async fn every_version_of_the_older_pilotdeck_is_opened_with_all_of_its_rows() {
         let mut file = File::old(version).await;
         file.fill(version).await;
         let (before, folder) = (file.ids().await, file.folder().to_owned());
+        let (scratch, _) = Scratch::beside(&folder.join("other.db"), "upload").unwrap();
+        std::fs::copy(folder.join("pm.db"), scratch.path()).unwrap();
 
+        let candidate = Candidate::examine(scratch, &two_hours_ahead, now()).await.unwrap();
+        assert_eq!(candidate.database().census().await.unwrap().rows["projects"], ROWS);
+        drop(candidate.close().await);
         let (database, opened) = opened(&folder).await;
 
         assert!(matches!(opened, Opened::Adopted { .. }), "{version}: {opened:?}");
