@@ -1808,12 +1808,27 @@ export interface components {
             /** @description The outcomes, in the order of the operations. */
             results: components["schemas"]["BatchResultView"][];
         };
-        /** @description A second factor that waits for its first code. */
+        /**
+         * @description Work that began.
+         * @example {
+         *       "success": true,
+         *       "underWay": [
+         *         {
+         *           "task": "backup",
+         *           "name": "pm_backup_20260211T150000Z.db",
+         *           "phase": "copying",
+         *           "done": 1048576,
+         *           "total": 4194304,
+         *           "beganAt": "2026-02-11T15:00:00.000000Z"
+         *         }
+         *       ]
+         *     }
+         */
         BegunAnswer: {
-            /** @description What the app is to know: the one copy there is. */
-            data: components["schemas"]["BegunView"];
             /** @description Always true. */
             success: components["schemas"]["Yes"];
+            /** @description What is under way now. */
+            underWay: components["schemas"]["UnderWayView"][];
         };
         /**
          * @description What an app is to know.
@@ -4111,6 +4126,13 @@ export interface components {
         SecondFactorAnswer: {
             /** @description How things stand. */
             data: components["schemas"]["SecondFactorView"];
+            /** @description Always true. */
+            success: components["schemas"]["Yes"];
+        };
+        /** @description A second factor that waits for its first code. */
+        SecondFactorBegunAnswer: {
+            /** @description What the app is to know: the one copy there is. */
+            data: components["schemas"]["BegunView"];
             /** @description Always true. */
             success: components["schemas"]["Yes"];
         };
@@ -9326,7 +9348,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["BegunAnswer"];
+                    "application/json": components["schemas"]["SecondFactorBegunAnswer"];
                 };
             };
             /** @description The input is not what it must be */
