@@ -50,8 +50,8 @@ macro_rules! within {
                            OR (coalesce(lower(l.level), 'info') IN (SELECT value FROM json_each($9))) = $10
                          THEN l.payload_json END,
                     l.ts, l.id
-               FROM recent r CROSS JOIN agent_events l ON l.rowid = r.place
-              ORDER BY r.ts DESC, r.place DESC"
+               FROM recent CROSS JOIN agent_events l ON l.rowid = recent.place
+              ORDER BY recent.ts DESC, recent.place DESC"
         )
     };
 }
