@@ -49,8 +49,7 @@ struct SignInBody {
     /// The password.
     #[schema(pattern = "\\S", min_length = 1)]
     password: String,
-    /// The code of the second factor, or a recovery code; where it is asked for.
-    #[schema(pattern = "\\S", min_length = 1)]
+    /// The code of the second factor, or a recovery code; where it is asked for. A blank one is none.
     code: Option<String>,
 }
 

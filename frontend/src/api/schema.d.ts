@@ -4218,7 +4218,7 @@ export interface components {
          *     }
          */
         SignInBody: {
-            /** @description The code of the second factor, or a recovery code; where it is asked for. */
+            /** @description The code of the second factor, or a recovery code; where it is asked for. A blank one is none. */
             code?: string | null;
             /** @description The password. */
             password: string;
