@@ -63,22 +63,35 @@ def before_load_schema(context, raw_schema):
 
 
 def sign_in():
-    """The session of the account of the first start."""
-    account = {"username": "admin", "password": "admin"}
-    answer = requests.post(f"{BASE_URL}/api/auth/login", json=account, timeout=20)
-    answer.raise_for_status()
-    return answer.cookies[COOKIE]
+    """A session of the account of the first start, whose password a generated request may have replaced by the example."""
+    for password in ("admin", "correct horse battery staple"):
+        account = {"username": "admin", "password": password}
+        answer = requests.post(f"{BASE_URL}/api/auth/login", json=account, timeout=20)
+        if answer.ok:
+            return answer.cookies[COOKIE]
+    return None
 
 
-# Once and before everything else: a generated request may well change the password.
+# Before everything else: a generated request may well change the password.
 SESSION = sign_in()
+assert SESSION, "the account of the first start cannot sign in"
+
+
+def is_open(session):
+    answer = requests.get(f"{BASE_URL}/api/auth/me", cookies={COOKIE: session}, timeout=20)
+    return answer.ok
 
 
 @schemathesis.auth(refresh_interval=None).skip_for(path=["/api/auth/login", "/api/auth/logout"])
 class Session:
-    """A person's session for every request but signing in and out, which would end it."""
+    """A person's session for every request but signing in and out, which would end it. Where a generated request ended
+    it, there is another one.
+    """
 
     def get(self, case, context):
+        global SESSION
+        if not is_open(SESSION):
+            SESSION = sign_in() or SESSION
         return SESSION
 
     def set(self, case, data, context):
